@@ -1,0 +1,43 @@
+//! The only place that knows bytes: how messages and stored values are encoded.
+//!
+//! bincode 2.0.1 in its standard configuration (little endian, variable-length integers, enum variants by
+//! number): fields and variants are therefore only ever appended. `tests/golden.rs` holds examples byte by byte.
+
+use alloc::vec::Vec;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// The largest encoded message or stored value, in bytes.
+pub const FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// The version of what is said between processes; part of the ALPN.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// Bytes that are no value of the expected type.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Cut off, wrong variant, wrong name, or a length that can't be.
+    #[error("malformed bytes at a value of type {0}")]
+    Malformed(&'static str),
+    /// The value ended before the bytes did.
+    #[error("{0} bytes too many after a value")]
+    Trailing(usize),
+}
+
+fn config() -> impl bincode::config::Config {
+    bincode::config::standard().with_limit::<FRAME_BYTES_MAX>()
+}
+
+/// The bytes of a value.
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    // Encoding to memory has no way to fail but a type that serde can't describe; the types here are all plain.
+    bincode::serde::encode_to_vec(value, config()).expect("plain types always encode")
+}
+
+/// The value in `bytes`, all of them.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    match bincode::serde::decode_from_slice(bytes, config()) {
+        Ok((value, used)) if used == bytes.len() => Ok(value),
+        Ok((_, used)) => Err(DecodeError::Trailing(bytes.len() - used)),
+        Err(_) => Err(DecodeError::Malformed(core::any::type_name::<T>())),
+    }
+}

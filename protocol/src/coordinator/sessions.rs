@@ -1,0 +1,192 @@
+//! Sessions, as a coordinator sees them: granted and ended by their owner, a participant; watermarks carried to
+//! every participant that has heard of the session (R8).
+
+use super::{Coordinator, Due, Turn};
+use crate::{
+    ids::{ClientName, NodeId, Peer, Sequence, SessionId, Subject, Time},
+    message::{BATCH_MAX, Begin, Message, SessionEnd, Watermark},
+};
+use alloc::{collections::BTreeMap, vec::Vec};
+
+/// Whose session, and which.
+pub(super) type Key = (ClientName, SessionId);
+
+/// A request to the owner that is not answered for this long is sent again, in milliseconds.
+const ASK_AGAIN_MS: u64 = 200;
+/// A request that stays unanswered for this long is given up: the client asks again, in milliseconds.
+const GIVE_UP_MS: u64 = 10_000;
+
+/// A session that a client uses through this coordinator.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Session {
+    connection: u64,
+    watermark: Sequence,
+    /// What each participant that has heard of the session knows of its watermark.
+    told: BTreeMap<NodeId, Sequence>,
+}
+
+/// A client that waits for a session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Opening {
+    connection: u64,
+    request: u64,
+    client: ClientName,
+    since: Time,
+}
+
+/// A client that waits for the end of a session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Closing {
+    connection: u64,
+    since: Time,
+}
+
+impl Coordinator {
+    pub(super) fn on_open_session(&mut self, from: Peer, request: u64, turn: &mut Turn<'_>) {
+        let Peer::Client(connection) = from else { return };
+        let Some(client) = self.clients.get(&connection).cloned() else { return };
+        let opening = self.next_opening;
+        self.next_opening += 1;
+        self.ask_for_session(&client, opening, turn);
+        self.openings.insert(opening, Opening { connection, request, client, since: turn.now });
+        self.agenda.set_at_latest(Due::Sessions, turn.now.after_ms(ASK_AGAIN_MS));
+    }
+
+    fn ask_for_session(&self, client: &ClientName, opening: u64, turn: &mut Turn<'_>) {
+        let owner = self.config.directory.session_owner(client);
+        turn.send_node(owner, Message::GrantSession { client: client.clone(), request: opening });
+    }
+
+    pub(super) fn on_session_granted(&mut self, opening: u64, session: SessionId, turn: &mut Turn<'_>) {
+        // One that was granted twice, because the question was repeated, stays unused and ends when it is idle.
+        let Some(Opening { connection, request, .. }) = self.openings.remove(&opening) else { return };
+        turn.send(Peer::Client(connection), Message::SessionOpened { request, session: Some(session) });
+    }
+
+    pub(super) fn on_close_session(&mut self, from: Peer, session: SessionId, turn: &mut Turn<'_>) {
+        let Peer::Client(connection) = from else { return };
+        let Some(client) = self.clients.get(&connection).cloned() else { return };
+        let key = (client, session);
+        self.sessions.remove(&key);
+        self.ask_to_end(&key, turn);
+        self.closings.insert(key, Closing { connection, since: turn.now });
+        self.agenda.set_at_latest(Due::Sessions, turn.now.after_ms(ASK_AGAIN_MS));
+    }
+
+    fn ask_to_end(&self, (client, session): &Key, turn: &mut Turn<'_>) {
+        let owner = self.config.directory.session_owner(client);
+        let end = SessionEnd { client: client.clone(), session: *session, all_below: SessionId(0) };
+        turn.send_node(owner, Message::EndSession(end));
+    }
+
+    pub(super) fn on_session_ended(&mut self, from: Peer, end: SessionEnd, turn: &mut Turn<'_>) {
+        let owner = self.config.directory.session_owner(&end.client);
+        if from != Peer::Node(owner) {
+            return;
+        }
+        let Some(closing) = self.closings.remove(&(end.client.clone(), end.session)) else { return };
+        turn.send(Peer::Client(closing.connection), Message::SessionClosed { session: end.session });
+        for node in self.config.directory.participants().to_vec() {
+            if node != owner {
+                turn.send_node(node, Message::EndSession(end.clone()));
+            }
+        }
+    }
+
+    pub(super) fn on_keep_session(
+        &mut self,
+        from: Peer,
+        session: SessionId,
+        watermark: Sequence,
+        turn: &mut Turn<'_>,
+    ) {
+        let Peer::Client(connection) = from else { return };
+        let Some(client) = self.clients.get(&connection).cloned() else { return };
+        let owner = self.config.directory.session_owner(&client);
+        turn.send_node(owner, Message::TouchSession { client: client.clone(), session });
+        if self.sessions.contains_key(&(client.clone(), session)) {
+            self.raise_watermark(connection, (client, session), watermark, turn.now);
+        }
+    }
+
+    /// A request carries its session's watermark.
+    pub(super) fn note_watermark(&mut self, connection: u64, begin: &Begin, turn: &Turn<'_>) {
+        let key = (begin.subject.txn.client.clone(), begin.subject.txn.session);
+        self.raise_watermark(connection, key, begin.watermark, turn.now);
+    }
+
+    fn raise_watermark(&mut self, connection: u64, key: Key, watermark: Sequence, now: Time) {
+        let session = self.sessions.entry(key).or_insert_with(|| Session {
+            connection,
+            watermark: Sequence(0),
+            told: BTreeMap::new(),
+        });
+        session.connection = connection;
+        if session.watermark < watermark {
+            session.watermark = watermark;
+            self.agenda
+                .set_at_latest(Due::Watermarks, now.after_ms(self.config.limits.gather_ms * 5));
+        }
+    }
+
+    /// The participants of a transaction that is being prepared hear of its session, with its watermark.
+    pub(super) fn note_touched(&mut self, subject: &Subject) {
+        let Some(drive) = self.drives.get(subject) else { return };
+        let key = (subject.txn.client.clone(), subject.txn.session);
+        if let Some(session) = self.sessions.get_mut(&key) {
+            for node in &drive.participants {
+                let told = session.told.entry(*node).or_default();
+                *told = (*told).max(drive.begin.watermark);
+            }
+        }
+    }
+
+    /// Tells each participant the watermarks that have risen since it last heard.
+    pub(super) fn send_watermarks(&mut self, turn: &mut Turn<'_>) {
+        let mut news: BTreeMap<NodeId, Vec<Watermark>> = BTreeMap::new();
+        for ((client, session), state) in &mut self.sessions {
+            for (node, told) in state.told.iter_mut().filter(|(_, told)| **told < state.watermark) {
+                *told = state.watermark;
+                let mark = Watermark { client: client.clone(), session: *session, sequence: state.watermark };
+                news.entry(*node).or_default().push(mark);
+            }
+        }
+        for (node, watermarks) in news {
+            for batch in watermarks.chunks(BATCH_MAX) {
+                turn.send_node(node, Message::Watermarks { watermarks: batch.to_vec() });
+            }
+        }
+    }
+
+    /// Asks owners again that have not answered, and gives up what nobody answers.
+    pub(super) fn on_sessions_due(&mut self, turn: &mut Turn<'_>) {
+        let now = turn.now;
+        let overdue = |since: Time| now >= since.after_ms(GIVE_UP_MS);
+        for opening in self.openings.values().filter(|opening| overdue(opening.since)) {
+            let answer = Message::SessionOpened { request: opening.request, session: None };
+            turn.out.push((Peer::Client(opening.connection), answer));
+        }
+        self.openings.retain(|_, opening| !overdue(opening.since));
+        self.closings.retain(|_, closing| !overdue(closing.since));
+        for (opening, waiting) in &self.openings {
+            self.ask_for_session(&waiting.client, *opening, turn);
+        }
+        for key in self.closings.keys() {
+            self.ask_to_end(key, turn);
+        }
+        if !self.openings.is_empty() || !self.closings.is_empty() {
+            self.agenda.set(Due::Sessions, now.after_ms(ASK_AGAIN_MS));
+        }
+    }
+
+    /// A client's connection is lost: what it asked for goes on, its sessions are carried by whom it goes to.
+    pub(super) fn on_client_down(&mut self, connection: u64) {
+        self.clients.remove(&connection);
+        self.openings.retain(|_, opening| opening.connection != connection);
+        self.closings.retain(|_, closing| closing.connection != connection);
+        self.sessions.retain(|_, session| session.connection != connection);
+        for drive in self.drives.values_mut() {
+            drive.askers.remove(&connection);
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Identifiers and counters, each its own type, so that one can't be taken for another.
+//!
+//! Names are checked where they are made: a value of one of these types is valid.
+
+use alloc::{format, string::String, sync::Arc};
+use core::{fmt, str::FromStr};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The longest name of a client or node, in bytes.
+pub const NAME_BYTES_MAX: usize = 64;
+/// The longest `table/id` of a record, in bytes.
+pub const RECORD_BYTES_MAX: usize = 256;
+/// The longest field name, in bytes.
+pub const FIELD_BYTES_MAX: usize = 64;
+/// The longest member of a set, in bytes.
+pub const MEMBER_BYTES_MAX: usize = 256;
+
+/// A name, id or field that breaks the rules for its kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} {text:?} is not valid: {why}")]
+pub struct InvalidName {
+    /// What it was meant to be, as "record".
+    pub what: &'static str,
+    /// The text that was refused (cut after 80 characters).
+    pub text: String,
+    /// The rule that it breaks.
+    pub why: &'static str,
+}
+
+impl InvalidName {
+    fn new(what: &'static str, text: &str, why: &'static str) -> Self {
+        InvalidName { what, text: text.chars().take(80).collect(), why }
+    }
+}
+
+/// Makes a newtype over `Arc<str>` whose every value passed its check.
+macro_rules! checked_text {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks `text` and takes it.
+            pub fn new(text: &str) -> Result<Self, InvalidName> {
+                let check: fn(&str) -> Result<(), &'static str> = $check;
+                check(text).map_err(|why| InvalidName::new($what, text, why))?;
+                Ok($name(Arc::from(text)))
+            }
+
+            /// The text itself.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidName;
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                $name::new(text)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                $name::new(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+fn check_length(text: &str, bytes_max: usize) -> Result<(), &'static str> {
+    if text.is_empty() {
+        return Err("it is empty");
+    }
+    if text.len() > bytes_max {
+        return Err("it is too long");
+    }
+    if text.chars().any(|c| c.is_control()) {
+        return Err("it holds a control character");
+    }
+    Ok(())
+}
+
+checked_text!(
+    /// The name of a client, from its certificate: letters, digits, `.`, `_`, `-`.
+    ClientName,
+    "client name",
+    |text| {
+        check_length(text, NAME_BYTES_MAX)?;
+        if text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
+            Ok(())
+        } else {
+            Err("only letters, digits, '.', '_' and '-' are allowed")
+        }
+    }
+);
+
+checked_text!(
+    /// A record: `table/id`. The table names who holds it, the id is free text.
+    RecordId,
+    "record",
+    |text| {
+        check_length(text, RECORD_BYTES_MAX)?;
+        match text.split_once('/') {
+            Some((table, id)) if !table.is_empty() && !id.is_empty() => Ok(()),
+            _ => Err("it must be table/id"),
+        }
+    }
+);
+
+checked_text!(
+    /// The name of a field of a record.
+    FieldName,
+    "field",
+    |text| check_length(text, FIELD_BYTES_MAX)
+);
+
+checked_text!(
+    /// A member of a set.
+    Member,
+    "member",
+    |text| check_length(text, MEMBER_BYTES_MAX)
+);
+
+impl RecordId {
+    /// The part before the first `/`.
+    pub fn table(&self) -> &str {
+        self.0.split_once('/').map_or("", |(table, _)| table)
+    }
+
+    /// The part after the first `/`.
+    pub fn id(&self) -> &str {
+        self.0.split_once('/').map_or("", |(_, id)| id)
+    }
+}
+
+/// Makes a newtype over an integer.
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident, $inner:ty) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}", self.0)
+            }
+        }
+    };
+}
+
+number!(
+    /// A node of the cluster, as numbered in the cluster file. Never reused for another node.
+    NodeId,
+    u16
+);
+number!(
+    /// A client session, granted by the cluster and rising for ever per client name: the high 32 bits are
+    /// the second in which the granting counter was created, the low 32 bits count.
+    SessionId,
+    u64
+);
+number!(
+    /// The number of a request within its session, from 1.
+    Sequence,
+    u64
+);
+number!(
+    /// When the client first tried the transaction, in microseconds since 1970. Only ever compared.
+    Stamp,
+    u64
+);
+number!(
+    /// The version of a record: how many transactions have changed it.
+    Version,
+    u64
+);
+number!(
+    /// A moment of the node's own monotonic clock, in microseconds. Never sent to anyone.
+    Time,
+    u64
+);
+
+impl Time {
+    /// This moment and `ms` milliseconds.
+    pub fn after_ms(self, ms: u64) -> Time {
+        Time(self.0.saturating_add(ms.saturating_mul(1000)))
+    }
+
+    /// Milliseconds from now until this moment; 0 if it has passed.
+    pub fn ms_from(self, now: Time) -> u32 {
+        u32::try_from(self.0.saturating_sub(now.0) / 1000).unwrap_or(u32::MAX)
+    }
+}
+
+/// What a client calls a transaction, on the first attempt and on every repeat. Text: `client:session:sequence`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TxnId {
+    /// Who asked.
+    pub client: ClientName,
+    /// In which session.
+    pub session: SessionId,
+    /// As which request of the session.
+    pub sequence: Sequence,
+}
+
+impl fmt::Display for TxnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.client, self.session, self.sequence)
+    }
+}
+
+impl fmt::Debug for TxnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for TxnId {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let wrong = || InvalidName::new("transaction id", text, "it must be client:session:sequence");
+        let mut parts = text.splitn(3, ':');
+        let (Some(client), Some(session), Some(sequence)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(wrong());
+        };
+        Ok(TxnId {
+            client: ClientName::new(client)?,
+            session: SessionId(session.parse().map_err(|_| wrong())?),
+            sequence: Sequence(sequence.parse().map_err(|_| wrong())?),
+        })
+    }
+}
+
+/// SHA-256 of the operations and the participant list: what a `TxnId` stands for (R12).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format!("{:02x}{:02x}{:02x}{:02x}", self.0[0], self.0[1], self.0[2], self.0[3]))
+    }
+}
+
+/// A transaction and what it stands for: the subject of every message (R12).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Subject {
+    /// Which transaction.
+    pub txn: TxnId,
+    /// Which content.
+    pub digest: Digest,
+}
+
+/// One start of a coordinator process: 128 random bits.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Incarnation(pub u128);
+
+/// One attempt of one coordinator process to drive a transaction. Never reused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Sponsor {
+    /// Where to ask.
+    pub node: NodeId,
+    /// Which start of that node.
+    pub incarnation: Incarnation,
+    /// Which attempt since that start.
+    pub attempt: u64,
+}
+
+/// How old a transaction is: orders all transactions, the smaller being the older.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Age {
+    /// The stamp of the first attempt.
+    pub stamp: Stamp,
+    /// Breaks ties.
+    pub txn: TxnId,
+}
+
+/// Who a message came from or goes to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Peer {
+    /// A node of the cluster.
+    Node(NodeId),
+    /// A client's connection to this process, numbered by the transport; never reused.
+    Client(u64),
+}

@@ -1,0 +1,238 @@
+//! How a transaction ends here: vetoes, outcomes, and forgetting (R2, R3, R8).
+
+use super::{Due, Entry, InDoubt, Participant, Turn};
+use crate::{
+    ids::{NodeId, Peer, Sequence, Sponsor, Subject, TxnId},
+    locks::Plan,
+    message::{BATCH_MAX, Held, Message},
+    outcome::{AbortReason, Outcome},
+    storage::{Decided, Store, Write},
+    workspace,
+};
+use alloc::vec::Vec;
+
+impl Participant {
+    /// The sponsor takes back what it asked for: honoured unless somebody else was told the Yes (R3, R4).
+    pub(super) fn on_veto<S: Store>(
+        &mut self,
+        from: Peer,
+        subject: Subject,
+        sponsor: Sponsor,
+        participants: Vec<NodeId>,
+        reason: AbortReason,
+        turn: &mut Turn<'_, S>,
+    ) {
+        let Some(held) = self.held(&subject) else { return };
+        let vetoable = match &held {
+            // Nobody off the list can fence (R12).
+            Held::Blank => participants.contains(&self.config.node),
+            Held::Queued(queued) => *queued == sponsor,
+            Held::Yes { sponsor: voted, pledged } => *voted == sponsor && !pledged,
+            Held::Committed(_)
+            | Held::Aborted(_)
+            | Held::Expired
+            | Held::IdReused
+            | Held::Declined(_) => false,
+        };
+        if !vetoable {
+            self.figures.vetoes_refused += 1;
+            return turn.standing(from, &subject, held);
+        }
+        self.figures.vetoes_honoured += 1;
+        turn.standing(from, &subject, Held::Aborted(reason.clone()));
+        self.abort_undecided(&subject, participants, reason, turn);
+    }
+
+    /// Makes an abort durable where nothing is held, a Prepare is queued, or a Yes may be turned.
+    pub(super) fn abort_undecided<S: Store>(
+        &mut self,
+        subject: &Subject,
+        participants: Vec<NodeId>,
+        reason: AbortReason,
+        turn: &mut Turn<'_, S>,
+    ) {
+        match self.entries.get(&subject.txn) {
+            Some(Entry::InDoubt(_)) => self.decide(&subject.txn, Outcome::Aborted(reason), turn),
+            Some(Entry::Queued(queued)) => {
+                let age = queued.age();
+                self.take_waiter(&age);
+                self.become_aborted(subject, participants, reason, turn);
+            }
+            None => self.become_aborted(subject, participants, reason, turn),
+            Some(Entry::Ended(_)) => {}
+        }
+    }
+
+    /// Ends an in-doubt transaction: applies it or not, gives its locks back, answers who waits for it.
+    pub(super) fn decide<S: Store>(&mut self, txn: &TxnId, outcome: Outcome, turn: &mut Turn<'_, S>) {
+        let Some(Entry::InDoubt(_)) = self.entries.get(txn) else { return };
+        let Some(Entry::InDoubt(doubt)) = self.entries.remove(txn) else { return };
+        let age = doubt.age(txn);
+        // Before the writes: they change what exists, and with it the plan.
+        let plan = Plan::of(&doubt.yes.steps, turn.store);
+        let InDoubt { yes, resolvers, .. } = doubt;
+        let subject = Subject { txn: txn.clone(), digest: yes.digest };
+        let results = match outcome {
+            Outcome::Committed => {
+                for write in workspace::redo(&yes.steps, turn.store) {
+                    turn.store.write(write);
+                }
+                self.figures.committed += 1;
+                yes.results
+            }
+            Outcome::Aborted(_) => {
+                self.figures.aborted += 1;
+                Vec::new()
+            }
+        };
+        self.locks.release(&age, &plan);
+        for resolver in resolvers {
+            let held = match &outcome {
+                Outcome::Committed => Held::Committed(results.clone()),
+                Outcome::Aborted(reason) => Held::Aborted(reason.clone()),
+            };
+            turn.standing(resolver, &subject, held);
+        }
+        let decided = Decided { digest: yes.digest, participants: yes.participants, outcome, results };
+        self.become_ended(&subject, decided, turn);
+    }
+
+    /// Somebody tells how a transaction ended.
+    pub(super) fn on_tell<S: Store>(
+        &mut self,
+        from: Peer,
+        subject: Subject,
+        participants: Vec<NodeId>,
+        outcome: Outcome,
+        watermark: Sequence,
+        turn: &mut Turn<'_, S>,
+    ) {
+        let Peer::Node(teller) = from else { return };
+        let Some(held) = self.held(&subject) else { return };
+        match (&held, &outcome) {
+            (Held::Yes { .. }, _) => self.decide(&subject.txn, outcome, turn),
+            (Held::Queued(_) | Held::Blank, Outcome::Aborted(reason))
+                if participants.contains(&self.config.node) =>
+            {
+                self.abort_undecided(&subject, participants, reason.clone(), turn);
+            }
+            // Told again, or forgotten already, which says as much as holding it.
+            (Held::Committed(_), Outcome::Committed)
+            | (Held::Aborted(_), Outcome::Aborted(_))
+            | (Held::Expired, _)
+            // It means aborted for this digest, durably.
+            | (Held::IdReused, Outcome::Aborted(_)) => {}
+            // A commit needs a Yes from here, and a decided outcome never changes: somebody broke the protocol.
+            (Held::Queued(_) | Held::Blank | Held::Aborted(_) | Held::IdReused, Outcome::Committed)
+            | (Held::Committed(_) | Held::Queued(_) | Held::Blank, Outcome::Aborted(_))
+            | (Held::Declined(_), _) => {
+                self.figures.hazards += 1;
+                return;
+            }
+        }
+        // A participant speaks of an outcome only when it holds it durably (R7).
+        if let Some(Entry::Ended(ended)) = self.entries.get_mut(&subject.txn) {
+            if ended.decided.digest == subject.digest && ended.decided.participants.contains(&teller) {
+                ended.held.insert(teller);
+            }
+        }
+        self.acknowledge(teller, &subject, turn);
+        self.raise_watermark(&subject.txn.client, subject.txn.session, watermark, turn);
+        self.forget_if_held_by_all(&subject.txn, turn);
+    }
+
+    /// Tells `to` soon, together with others, that this outcome is held durably here.
+    fn acknowledge<S>(&mut self, to: NodeId, subject: &Subject, turn: &mut Turn<'_, S>) {
+        let watermark = self.sessions.watermark(&subject.txn);
+        let gathered = self.acknowledgements.entry(to).or_default();
+        gathered.push((subject.clone(), watermark));
+        if gathered.len() >= BATCH_MAX {
+            self.send_acknowledgements(turn);
+        } else {
+            self.agenda
+                .set_at_latest(Due::Acknowledgements, turn.now.after_ms(self.config.limits.gather_ms));
+        }
+    }
+
+    pub(super) fn send_acknowledgements<S>(&mut self, turn: &mut Turn<'_, S>) {
+        self.agenda.clear(&Due::Acknowledgements);
+        for (to, held) in core::mem::take(&mut self.acknowledgements) {
+            turn.send_node(to, Message::OutcomesHeld { held });
+        }
+    }
+
+    pub(super) fn on_outcomes_held<S: Store>(
+        &mut self,
+        from: Peer,
+        held: Vec<(Subject, Sequence)>,
+        turn: &mut Turn<'_, S>,
+    ) {
+        let Peer::Node(holder) = from else { return };
+        for (subject, watermark) in held {
+            match self.entries.get_mut(&subject.txn) {
+                Some(Entry::Ended(ended)) if ended.decided.digest == subject.digest => {
+                    ended.held.insert(holder);
+                }
+                Some(Entry::Ended(_) | Entry::InDoubt(_) | Entry::Queued(_)) | None => continue,
+            }
+            self.raise_watermark(&subject.txn.client, subject.txn.session, watermark, turn);
+            self.forget_if_held_by_all(&subject.txn, turn);
+        }
+    }
+
+    /// The coordinator has heard from every participant.
+    pub(super) fn on_all_held<S: Store>(&mut self, subjects: Vec<Subject>, turn: &mut Turn<'_, S>) {
+        for subject in subjects {
+            if let Some(Entry::Ended(ended)) = self.entries.get_mut(&subject.txn) {
+                if ended.decided.digest == subject.digest {
+                    ended.held.extend(ended.decided.participants.iter().copied());
+                    self.forget_if_held_by_all(&subject.txn, turn);
+                }
+            }
+        }
+    }
+
+    /// Forgets an outcome that everyone holds, once the client has its answer (R8).
+    pub(super) fn forget_if_held_by_all<S: Store>(&mut self, txn: &TxnId, turn: &mut Turn<'_, S>) {
+        let Some(Entry::Ended(ended)) = self.entries.get(txn) else { return };
+        if !ended.decided.participants.iter().all(|node| ended.held.contains(node)) {
+            return;
+        }
+        if self.sessions.is_expired(txn) {
+            self.forget(txn, turn);
+        } else {
+            self.sessions.forget_later(txn);
+        }
+    }
+
+    pub(super) fn forget<S: Store>(&mut self, txn: &TxnId, turn: &mut Turn<'_, S>) {
+        self.entries.remove(txn);
+        self.agenda.clear(&Due::Entry(txn.clone()));
+        turn.store.write(Write::DeleteTxn(txn.clone()));
+        self.figures.forgotten += 1;
+    }
+
+    /// An outcome has been kept for a while: the others may not know it, or know that it may be forgotten.
+    /// This goes on without the coordinator that drove the transaction, ever more rarely (R8).
+    pub(super) fn on_ended_due<S: Store>(&mut self, txn: &TxnId, turn: &mut Turn<'_, S>) {
+        let watermark = self.sessions.watermark(txn);
+        let Some(Entry::Ended(ended)) = self.entries.get_mut(txn) else { return };
+        let subject = Subject { txn: txn.clone(), digest: ended.decided.digest };
+        let everyone = ended.decided.participants.iter().all(|node| ended.held.contains(node));
+        for node in ended.decided.participants.iter().filter(|node| **node != self.config.node) {
+            // Where all hold it, what is missing is the watermark, which another may have heard of.
+            if everyone || !ended.held.contains(node) {
+                let tell = Message::Tell {
+                    subject: subject.clone(),
+                    participants: ended.decided.participants.clone(),
+                    outcome: ended.decided.outcome.clone(),
+                    watermark,
+                };
+                turn.send_node(*node, tell);
+            }
+        }
+        ended.told = (ended.told + 1).min(8);
+        let pause = self.config.limits.exchange_ms << ended.told;
+        self.agenda.set(Due::Entry(txn.clone()), turn.now.after_ms(pause));
+    }
+}

@@ -1,0 +1,471 @@
+//! The participant's machine: it owns records, votes, and never forgets a promise before it may.
+//!
+//! How to run it, in three steps, for ever:
+//! 1. take the inputs that are waiting and call [`Participant::handle`] for each, with the store and an outbox;
+//!    call it with [`Input::Tick`] when [`Participant::next_wake`] has come;
+//! 2. write the store's batch, and sync it if the outbox holds anything (R7);
+//! 3. then, and only then, send what is in the outbox.
+//!
+//! What it holds of a transaction is one [`Entry`] variant, or nothing. The files below this folder are the
+//! transitions: `prepare` (voting), `ending` (veto, outcome, forgetting), `resolution` (learning the outcome without
+//! the coordinator), `reading` (transactions that write nothing), `sessions`.
+//!
+//! Invariants, checked by [`Participant::check_invariants`]: an in-doubt transaction holds exactly its locks, a
+//! queued one waits and holds none; what is held in memory of votes and outcomes is what was written to the store.
+
+mod ending;
+mod introspection;
+mod prepare;
+mod reading;
+mod resolution;
+mod sessions;
+
+use crate::{
+    agenda::Agenda,
+    directory::Directory,
+    ids::{Age, NodeId, Peer, Sequence, Sponsor, Subject, Time, TxnId},
+    locks::Locks,
+    message::{Held, Message, Prepare},
+    outcome::Outcome,
+    storage::{Decided, Recovered, Store, TxnRecord, Yes},
+};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+use reading::Reading;
+use sessions::Sessions;
+
+/// What a participant is told when it starts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ParticipantConfig {
+    /// Its own number.
+    pub node: NodeId,
+    /// Counts the starts of this participant; no two starts share one.
+    pub boot: u64,
+    /// Wall clock at the start, in seconds since 1970: the epoch of session counters that are created from now on.
+    pub started_s: u32,
+    /// Who holds which records.
+    pub directory: Directory,
+    /// Times and bounds.
+    pub limits: Limits,
+}
+
+/// Times and bounds of a participant.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// A vote this old makes the participant ask the sponsor, in milliseconds. Lower resolves sooner after a crash,
+    /// higher asks less under load.
+    pub vote_age_ms: u64,
+    /// A sponsor that has not answered for this long counts as unreachable, in milliseconds.
+    pub sponsor_patience_ms: u64,
+    /// How often an unanswered question is asked again, in milliseconds.
+    pub retry_ms: u64,
+    /// How long an older transaction waits before it asks the sponsors of younger holders to give way, in milliseconds.
+    /// Most holders end within a round trip: lower aborts more of them, higher takes longer to break a deadlock.
+    pub wound_delay_ms: u64,
+    /// Transactions that wait for locks, at most.
+    pub waiting_max: usize,
+    /// How long acknowledgements of outcomes are gathered before they are sent, in milliseconds.
+    pub gather_ms: u64,
+    /// An outcome that not everyone is known to hold after this long is told to the others again, in milliseconds.
+    pub exchange_ms: u64,
+    /// A session that nobody used for this long is ended, in milliseconds.
+    pub session_idle_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            vote_age_ms: 100,
+            sponsor_patience_ms: 150,
+            retry_ms: 100,
+            wound_delay_ms: 10,
+            waiting_max: 4096,
+            gather_ms: 10,
+            exchange_ms: 2_000,
+            session_idle_ms: 7 * 24 * 3600 * 1000,
+        }
+    }
+}
+
+/// What happens to a participant.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Input {
+    /// A message has arrived. It has passed [`Message::check`] and the role table.
+    Message(Peer, Message),
+    /// A node is connected.
+    Up(NodeId),
+    /// A node or client is not connected any more.
+    Down(Peer),
+    /// Time has passed.
+    Tick,
+    /// Whether there is room for new work on the disk.
+    Accepting(bool),
+}
+
+/// The participant's machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Participant {
+    config: ParticipantConfig,
+    entries: BTreeMap<TxnId, Entry>,
+    readings: BTreeMap<TxnId, Reading>,
+    locks: Locks,
+    sessions: Sessions,
+    agenda: Agenda<Due>,
+    connected: BTreeSet<NodeId>,
+    accepting: bool,
+    /// Outcomes that are held, to be told to those who asked for it.
+    acknowledgements: BTreeMap<NodeId, Vec<(Subject, Sequence)>>,
+    read_serial: u64,
+    figures: Figures,
+}
+
+/// What is held of one transaction.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Entry {
+    /// Waits for locks. Not durable.
+    Queued(Queued),
+    /// Voted Yes; the outcome is not known.
+    InDoubt(InDoubt),
+    /// The outcome is known.
+    Ended(Ended),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Queued {
+    prepare: Box<Prepare>,
+    arrived: Time,
+    deadline: Time,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct InDoubt {
+    yes: Yes,
+    arrived: Time,
+    stage: Stage,
+    /// Who asked to resolve while the sponsor still answered (R4).
+    resolvers: BTreeSet<Peer>,
+}
+
+/// How far a participant is in learning an outcome that it was not told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Stage {
+    /// Waits to be told.
+    Voted,
+    /// Has asked the sponsor; `answered` once it said "deciding" to the last question.
+    AskedSponsor {
+        answered: bool,
+    },
+    /// The sponsor is gone. Has asked the others what they hold.
+    Peeking {
+        /// Who answered so far that it holds a Yes, or nothing that decides.
+        answered: BTreeSet<NodeId>,
+    },
+    /// Has pledged, and asks the others to pledge or fence.
+    Resolving {
+        /// Who is asked.
+        asked: BTreeSet<NodeId>,
+        /// Who has pledged.
+        pledged: BTreeSet<NodeId>,
+    },
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Ended {
+    decided: Decided,
+    /// Participants that are known to hold the outcome durably; all of them, or not yet.
+    held: BTreeSet<NodeId>,
+    /// How often the outcome was told to the others again.
+    told: u32,
+}
+
+/// What is due.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+enum Due {
+    /// A queued transaction or read: its deadline, or time to ask younger holders to give way.
+    Waiter(Age),
+    /// A transaction that was voted on.
+    Entry(TxnId),
+    /// The end of a read lock.
+    ReadLock(TxnId),
+    /// Gathered acknowledgements.
+    Acknowledgements,
+    /// Sessions that nobody uses.
+    Sessions,
+}
+
+/// Counts of what happened since the start, for metrics.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+struct Figures {
+    votes_yes: u64,
+    votes_no: u64,
+    committed: u64,
+    aborted: u64,
+    single_commits: u64,
+    waited: u64,
+    displaced: u64,
+    wounds_sent: u64,
+    reads_dropped: u64,
+    pledges: u64,
+    fences: u64,
+    vetoes_honoured: u64,
+    vetoes_refused: u64,
+    sponsor_asked: u64,
+    resolved_by_peers: u64,
+    resolved_by_sponsor: u64,
+    repeats_answered: u64,
+    expired_answered: u64,
+    ids_reused: u64,
+    forgotten: u64,
+    hazards: u64,
+}
+
+/// What one call of `handle` works with.
+struct Turn<'a, S> {
+    now: Time,
+    store: &'a mut S,
+    out: &'a mut Vec<(Peer, Message)>,
+}
+
+impl<S> Turn<'_, S> {
+    fn send(&mut self, to: Peer, message: Message) {
+        self.out.push((to, message));
+    }
+
+    fn send_node(&mut self, to: NodeId, message: Message) {
+        self.out.push((Peer::Node(to), message));
+    }
+
+    fn standing(&mut self, to: Peer, subject: &Subject, held: Held) {
+        self.out.push((to, Message::Standing { subject: subject.clone(), held }));
+    }
+}
+
+impl Participant {
+    /// A participant with what its disk holds. It retakes the locks of every in-doubt vote before it can be asked anything (R7).
+    pub fn recover<S: Store>(config: ParticipantConfig, recovered: Recovered, store: &S, now: Time) -> Self {
+        let mut participant = Participant {
+            sessions: Sessions::recover(recovered.watermarks, recovered.clients, recovered.grants, now),
+            config,
+            entries: BTreeMap::new(),
+            readings: BTreeMap::new(),
+            locks: Locks::default(),
+            agenda: Agenda::default(),
+            connected: BTreeSet::new(),
+            accepting: true,
+            acknowledgements: BTreeMap::new(),
+            read_serial: 0,
+            figures: Figures::default(),
+        };
+        for (txn, record) in recovered.txns {
+            let entry = match record {
+                TxnRecord::Yes(yes) => {
+                    let age = Age { stamp: yes.stamp, txn: txn.clone() };
+                    participant.locks.hold(&age, &crate::locks::Plan::of(&yes.steps, store));
+                    Entry::InDoubt(InDoubt {
+                        yes,
+                        arrived: now,
+                        stage: Stage::Voted,
+                        resolvers: BTreeSet::new(),
+                    })
+                }
+                TxnRecord::Decided(decided) => {
+                    let held = BTreeSet::from([participant.config.node]);
+                    Entry::Ended(Ended { decided, held, told: 0 })
+                }
+            };
+            // Its age is not known any more, so it counts as old: the links come up first, then it asks.
+            participant.agenda.set(Due::Entry(txn.clone()), now.after_ms(participant.config.limits.vote_age_ms));
+            participant.entries.insert(txn, entry);
+        }
+        participant.agenda.set(Due::Sessions, now.after_ms(sessions::SWEEP_MS));
+        participant
+    }
+
+    /// Takes one input. What is put into `out` may leave only after what was written to `store` has been synced (R7).
+    pub fn handle<S: Store>(&mut self, now: Time, input: Input, store: &mut S, out: &mut Vec<(Peer, Message)>) {
+        let turn = &mut Turn { now, store, out };
+        match input {
+            Input::Message(from, message) => self.on_message(from, message, turn),
+            Input::Up(node) => self.on_up(node, turn),
+            Input::Down(peer) => self.on_down(peer, turn),
+            Input::Tick => self.on_tick(turn),
+            Input::Accepting(accepting) => self.accepting = accepting,
+        }
+        self.admit_woken(turn);
+    }
+
+    /// When `handle` must be called with [`Input::Tick`] at the latest.
+    pub fn next_wake(&self) -> Option<Time> {
+        self.agenda.next()
+    }
+
+    fn on_message<S: Store>(&mut self, from: Peer, message: Message, turn: &mut Turn<'_, S>) {
+        match message {
+            Message::Prepare(prepare) => self.on_prepare(from, prepare, turn),
+            Message::Veto { subject, sponsor, participants, reason } => {
+                self.on_veto(from, subject, sponsor, participants, reason, turn);
+            }
+            Message::Peek { subject, .. } => {
+                let held = self.held(&subject);
+                // While another transaction of this id is only queued, the question waits: it will be asked again.
+                if let Some(held) = held {
+                    turn.standing(from, &subject, held);
+                }
+            }
+            Message::Resolve { subject, participants, sponsor } => {
+                self.on_resolve(from, subject, participants, sponsor, turn);
+            }
+            Message::Tell { subject, participants, outcome, watermark } => {
+                self.on_tell(from, subject, participants, outcome, watermark, turn);
+            }
+            Message::SponsorSays { subject, sponsor, answer } => {
+                self.on_sponsor_says(subject, sponsor, answer, turn);
+            }
+            Message::Standing { subject, held } => self.on_standing(from, &subject, held, turn),
+            Message::Pledged { subject, .. } => self.on_pledged(from, &subject, turn),
+            Message::OutcomesHeld { held } => self.on_outcomes_held(from, held, turn),
+            Message::AllHeld { subjects } => self.on_all_held(subjects, turn),
+            Message::Watermarks { watermarks } => {
+                for mark in watermarks {
+                    self.raise_watermark(&mark.client, mark.session, mark.sequence, turn);
+                }
+            }
+            Message::Look(look) => self.on_look(from, look, turn),
+            Message::Confirm { subject, sponsor, stamp } => {
+                self.on_confirm(from, subject, sponsor, stamp, turn);
+            }
+            Message::GrantSession { client, request } => self.on_grant_session(from, client, request, turn),
+            Message::TouchSession { client, session } => self.sessions.touch(&client, session, turn.now),
+            Message::EndSession(end) => self.on_end_session(from, end, turn),
+            // The owner of a session tells the others of its end once; who misses it learns from a later one.
+            Message::SessionEnded(_) => {}
+            // Answered by whoever runs the machine, from `introspection`.
+            Message::Query { .. } => {}
+            // Not for participants: the role table keeps them out.
+            Message::Begin(_)
+            | Message::OpenSession { .. }
+            | Message::CloseSession { .. }
+            | Message::KeepSession { .. }
+            | Message::Answer { .. }
+            | Message::SessionOpened { .. }
+            | Message::SessionClosed { .. }
+            | Message::Vote { .. }
+            | Message::Wound { .. }
+            | Message::AskSponsor { .. }
+            | Message::Looked { .. }
+            | Message::Confirmed { .. }
+            | Message::SessionGranted { .. }
+            | Message::Reply { .. } => {}
+        }
+    }
+
+    fn on_up<S: Store>(&mut self, node: NodeId, turn: &mut Turn<'_, S>) {
+        self.connected.insert(node);
+        self.ask_again_at(node, turn.now);
+    }
+
+    fn on_down<S: Store>(&mut self, peer: Peer, turn: &mut Turn<'_, S>) {
+        if let Peer::Node(node) = peer {
+            self.connected.remove(&node);
+            self.acknowledgements.remove(&node);
+            self.ask_again_at(node, turn.now);
+            self.drop_reads_of(node);
+        }
+    }
+
+    /// Votes whose sponsor is on this node are looked at again now: it is gone, or back (R6).
+    fn ask_again_at(&mut self, node: NodeId, now: Time) {
+        for (txn, entry) in &mut self.entries {
+            match entry {
+                Entry::InDoubt(doubt) if doubt.yes.sponsor.node == node => {
+                    match doubt.stage {
+                        Stage::Voted | Stage::AskedSponsor { .. } => doubt.stage = Stage::Voted,
+                        // It may be back: who has not pledged yet asks it first.
+                        Stage::Peeking { .. } if self.connected.contains(&node) && !doubt.yes.pledged => {
+                            doubt.stage = Stage::Voted;
+                        }
+                        Stage::Peeking { .. } | Stage::Resolving { .. } => {}
+                    }
+                    self.agenda.set(Due::Entry(txn.clone()), now);
+                }
+                Entry::InDoubt(_) | Entry::Queued(_) | Entry::Ended(_) => {}
+            }
+        }
+    }
+
+    fn on_tick<S: Store>(&mut self, turn: &mut Turn<'_, S>) {
+        while let Some(due) = self.agenda.pop_due(turn.now) {
+            match due {
+                Due::Waiter(age) => self.on_waiter_due(&age, turn),
+                Due::Entry(txn) => self.on_entry_due(&txn, turn),
+                Due::ReadLock(txn) => self.drop_read(&txn),
+                Due::Acknowledgements => self.send_acknowledgements(turn),
+                Due::Sessions => self.on_sessions_due(turn),
+            }
+        }
+    }
+
+    fn on_entry_due<S: Store>(&mut self, txn: &TxnId, turn: &mut Turn<'_, S>) {
+        match self.entries.get(txn) {
+            Some(Entry::InDoubt(_)) => self.on_doubt_due(txn, turn),
+            Some(Entry::Ended(_)) => self.on_ended_due(txn, turn),
+            // A queued one is due as a waiter; nothing is held of a forgotten one.
+            Some(Entry::Queued(_)) | None => {}
+        }
+    }
+
+    /// What is held of a subject; none while another digest of the same id is only queued (R12).
+    fn held(&mut self, subject: &Subject) -> Option<Held> {
+        match self.entries.get(&subject.txn) {
+            Some(entry) if entry.digest() != subject.digest => match entry {
+                Entry::Queued(_) => None,
+                Entry::InDoubt(_) | Entry::Ended(_) => {
+                    self.figures.ids_reused += 1;
+                    Some(Held::IdReused)
+                }
+            },
+            Some(Entry::Queued(queued)) => Some(Held::Queued(queued.prepare.sponsor)),
+            Some(Entry::InDoubt(doubt)) => {
+                Some(Held::Yes { sponsor: doubt.yes.sponsor, pledged: doubt.yes.pledged })
+            }
+            Some(Entry::Ended(ended)) => Some(match &ended.decided.outcome {
+                Outcome::Committed => Held::Committed(ended.decided.results.clone()),
+                Outcome::Aborted(reason) => Held::Aborted(reason.clone()),
+            }),
+            None if self.sessions.is_expired(&subject.txn) => {
+                self.figures.expired_answered += 1;
+                Some(Held::Expired)
+            }
+            None => Some(Held::Blank),
+        }
+    }
+}
+
+impl Entry {
+    fn digest(&self) -> crate::ids::Digest {
+        match self {
+            Entry::Queued(queued) => queued.prepare.subject.digest,
+            Entry::InDoubt(doubt) => doubt.yes.digest,
+            Entry::Ended(ended) => ended.decided.digest,
+        }
+    }
+}
+
+impl InDoubt {
+    fn age(&self, txn: &TxnId) -> Age {
+        Age { stamp: self.yes.stamp, txn: txn.clone() }
+    }
+}
+
+impl Queued {
+    fn age(&self) -> Age {
+        Age { stamp: self.prepare.stamp, txn: self.prepare.subject.txn.clone() }
+    }
+
+    fn sponsor(&self) -> Sponsor {
+        self.prepare.sponsor
+    }
+}

@@ -1,0 +1,236 @@
+//! Sessions: who may still be answered, who is expired, and which sessions this participant has granted (R8, R11).
+
+use super::{Due, Participant, Turn};
+use crate::{
+    ids::{ClientName, NodeId, Peer, Sequence, SessionId, Time, TxnId},
+    message::{Message, SessionEnd},
+    storage::{ClientRecord, GrantRecord, Store, Write},
+};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+
+/// How often idle sessions are looked for, in milliseconds.
+pub(super) const SWEEP_MS: u64 = 60_000;
+
+/// Ended sessions above `ended_below` that are remembered one by one, at most; beyond it the lowest are joined.
+const GRANTED_OPEN_MAX: usize = 65_536;
+
+/// What is known of all clients' sessions. Mirrors what is stored.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(super) struct Sessions {
+    live: BTreeMap<ClientName, BTreeMap<SessionId, Live>>,
+    ended: BTreeMap<ClientName, Ended>,
+    granted: BTreeMap<ClientName, Granted>,
+}
+
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+struct Live {
+    watermark: Sequence,
+    /// Outcomes that everyone holds and that wait for the watermark.
+    forgettable: BTreeSet<Sequence>,
+}
+
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+struct Ended {
+    below: SessionId,
+    sessions: BTreeSet<SessionId>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Granted {
+    last: SessionId,
+    open: BTreeMap<SessionId, Time>,
+}
+
+impl Sessions {
+    pub(super) fn recover(
+        watermarks: Vec<(ClientName, SessionId, Sequence)>,
+        clients: Vec<(ClientName, ClientRecord)>,
+        grants: Vec<(ClientName, GrantRecord)>,
+        now: Time,
+    ) -> Self {
+        let mut sessions = Sessions::default();
+        for (client, session, watermark) in watermarks {
+            sessions.live.entry(client).or_default().entry(session).or_default().watermark = watermark;
+        }
+        for (client, record) in clients {
+            let ended = Ended { below: record.ended_below, sessions: record.ended.into_iter().collect() };
+            sessions.ended.insert(client, ended);
+        }
+        for (client, record) in grants {
+            let open = record.open.into_iter().map(|session| (session, now)).collect();
+            sessions.granted.insert(client, Granted { last: record.last, open });
+        }
+        sessions
+    }
+
+    fn has_ended(&self, client: &ClientName, session: SessionId) -> bool {
+        self.ended
+            .get(client)
+            .is_some_and(|ended| session < ended.below || ended.sessions.contains(&session))
+    }
+
+    /// Whether the client has said that it has the answer.
+    pub(super) fn is_expired(&self, txn: &TxnId) -> bool {
+        txn.sequence < self.watermark(txn) || self.has_ended(&txn.client, txn.session)
+    }
+
+    /// The watermark of a transaction's session, as far as is known here.
+    pub(super) fn watermark(&self, txn: &TxnId) -> Sequence {
+        let live = self.live.get(&txn.client).and_then(|sessions| sessions.get(&txn.session));
+        live.map_or(Sequence(0), |live| live.watermark)
+    }
+
+    /// Everyone holds this outcome: it goes when the watermark has passed it.
+    pub(super) fn forget_later(&mut self, txn: &TxnId) {
+        let sessions = match self.live.get_mut(&txn.client) {
+            Some(sessions) => sessions,
+            None => self.live.entry(txn.client.clone()).or_default(),
+        };
+        sessions.entry(txn.session).or_default().forgettable.insert(txn.sequence);
+    }
+
+    /// A session is in use.
+    pub(super) fn touch(&mut self, client: &ClientName, session: SessionId, now: Time) {
+        if let Some(time) = self.granted.get_mut(client).and_then(|granted| granted.open.get_mut(&session)) {
+            *time = now;
+        }
+    }
+
+    /// Sessions of which something is held.
+    pub(super) fn live(&self) -> usize {
+        self.live.values().map(BTreeMap::len).sum()
+    }
+}
+
+impl Participant {
+    /// The client has every answer below `watermark`: stores that, and forgets in the same batch what everyone holds (R8).
+    pub(super) fn raise_watermark<S: Store>(
+        &mut self,
+        client: &ClientName,
+        session: SessionId,
+        watermark: Sequence,
+        turn: &mut Turn<'_, S>,
+    ) {
+        if watermark == Sequence(0) {
+            return;
+        }
+        if let Some(live) = self.sessions.live.get(client).and_then(|sessions| sessions.get(&session)) {
+            if live.watermark >= watermark {
+                return;
+            }
+        }
+        if self.sessions.has_ended(client, session) {
+            return;
+        }
+        let live = self.sessions.live.entry(client.clone()).or_default().entry(session).or_default();
+        live.watermark = watermark;
+        let kept = live.forgettable.split_off(&watermark);
+        let passed = core::mem::replace(&mut live.forgettable, kept);
+        turn.store.write(Write::PutWatermark(client.clone(), session, watermark));
+        for sequence in passed {
+            self.forget(&TxnId { client: client.clone(), session, sequence }, turn);
+        }
+    }
+
+    /// Grants a session. The number is never given again: its counter is durable, and a counter that is created
+    /// anew starts with a later epoch.
+    pub(super) fn on_grant_session<S: Store>(
+        &mut self,
+        from: Peer,
+        client: ClientName,
+        request: u64,
+        turn: &mut Turn<'_, S>,
+    ) {
+        let first = SessionId(u64::from(self.config.started_s) << 32);
+        let granted = self
+            .sessions
+            .granted
+            .entry(client.clone())
+            .or_insert_with(|| Granted { last: first, open: BTreeMap::new() });
+        if granted.open.len() >= GRANTED_OPEN_MAX {
+            // A client that opens and never closes: its requests go unanswered, everyone else's don't.
+            return;
+        }
+        granted.last = SessionId(granted.last.0 + 1);
+        granted.open.insert(granted.last, turn.now);
+        let session = granted.last;
+        self.store_grant(&client, turn);
+        turn.send(from, Message::SessionGranted { client, request, session });
+    }
+
+    fn store_grant<S: Store>(&self, client: &ClientName, turn: &mut Turn<'_, S>) {
+        if let Some(granted) = self.sessions.granted.get(client) {
+            let record = GrantRecord { last: granted.last, open: granted.open.keys().copied().collect() };
+            turn.store.write(Write::PutGrant(client.clone(), record));
+        }
+    }
+
+    /// A session is over: nothing of it will be run any more, and what everyone holds of it is forgotten.
+    pub(super) fn on_end_session<S: Store>(&mut self, from: Peer, end: SessionEnd, turn: &mut Turn<'_, S>) {
+        let all_below = self.end_session(&end, turn);
+        turn.send(from, Message::SessionEnded(SessionEnd { all_below, ..end }));
+    }
+
+    /// Returns the session below which all have ended, as far as is known here.
+    fn end_session<S: Store>(&mut self, end: &SessionEnd, turn: &mut Turn<'_, S>) -> SessionId {
+        let mut all_below = end.all_below;
+        if let Some(granted) = self.sessions.granted.get_mut(&end.client) {
+            granted.open.remove(&end.session);
+            let first_open = granted.open.keys().next().copied();
+            all_below = first_open.unwrap_or(SessionId(granted.last.0 + 1));
+            self.store_grant(&end.client, turn);
+        }
+        let ended = self.sessions.ended.entry(end.client.clone()).or_default();
+        ended.below = ended.below.max(all_below);
+        ended.sessions.insert(end.session);
+        ended.sessions = ended.sessions.split_off(&ended.below);
+        let below = ended.below;
+        let record = ClientRecord { ended_below: below, ended: ended.sessions.iter().copied().collect() };
+        turn.store.write(Write::PutClient(end.client.clone(), record));
+        let gone: Vec<SessionId> = match self.sessions.live.get(&end.client) {
+            Some(live) => live.keys().copied().filter(|s| *s < below || *s == end.session).collect(),
+            None => Vec::new(),
+        };
+        for session in gone {
+            self.forget_session(&end.client, session, turn);
+        }
+        below
+    }
+
+    fn forget_session<S: Store>(&mut self, client: &ClientName, session: SessionId, turn: &mut Turn<'_, S>) {
+        let Some(sessions) = self.sessions.live.get_mut(client) else { return };
+        let Some(live) = sessions.remove(&session) else { return };
+        if sessions.is_empty() {
+            self.sessions.live.remove(client);
+        }
+        turn.store.write(Write::DeleteWatermark(client.clone(), session));
+        for sequence in live.forgettable {
+            self.forget(&TxnId { client: client.clone(), session, sequence }, turn);
+        }
+    }
+
+    /// Ends the sessions that nobody has used for long, and tells everyone.
+    pub(super) fn on_sessions_due<S: Store>(&mut self, turn: &mut Turn<'_, S>) {
+        self.agenda.set(Due::Sessions, turn.now.after_ms(SWEEP_MS));
+        let idle_ms = self.config.limits.session_idle_ms;
+        let mut idle = Vec::new();
+        for (client, granted) in &self.sessions.granted {
+            let unused = granted.open.iter().filter(|(_, used)| used.after_ms(idle_ms) <= turn.now);
+            idle.extend(unused.map(|(session, _)| (client.clone(), *session)));
+        }
+        for (client, session) in idle {
+            let all_below = self.end_session(
+                &SessionEnd { client: client.clone(), session, all_below: SessionId(0) },
+                turn,
+            );
+            let others: Vec<NodeId> = self.config.directory.participants().to_vec();
+            for node in others.into_iter().filter(|node| *node != self.config.node) {
+                let end = SessionEnd { client: client.clone(), session, all_below };
+                turn.send_node(node, Message::EndSession(end));
+            }
+        }
+    }
+}
