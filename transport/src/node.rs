@@ -1,0 +1,46 @@
+//! What every node's loop needs beside its machine: a clock, and a way to show the machine's figures.
+//!
+//! Not here: any decision. The machines know neither clocks nor metrics; this is where the two meet.
+
+use assent_protocol::ids::{Stamp, Time};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The node's monotonic clock, and the wall clock where a date is needed.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    start: Instant,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Clock { start: Instant::now() }
+    }
+}
+
+impl Clock {
+    /// Microseconds since this clock was made.
+    pub fn now(&self) -> Time {
+        Time(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// The moment at which [`Clock::now`] will be `time`.
+    pub fn instant(&self, time: Time) -> Instant {
+        self.start + Duration::from_micros(time.0)
+    }
+
+    /// The wall clock, in microseconds since 1970.
+    pub fn wall(&self) -> Stamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Stamp(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Publishes a machine's counts as `assent_<role>_<name>_total` and its sizes as `assent_<role>_<name>`.
+pub fn publish(role: &'static str, counts: &[(&'static str, u64)], sizes: &[(&'static str, u64)]) {
+    for (name, value) in counts {
+        metrics::counter!(format!("assent_{role}_{name}_total")).absolute(*value);
+    }
+    for (name, value) in sizes {
+        metrics::gauge!(format!("assent_{role}_{name}")).set(*value as f64);
+    }
+}
