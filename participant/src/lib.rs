@@ -1,0 +1,209 @@
+//! Runs the participant's machine over the store and the transport.
+//!
+//! One loop on one thread: take all inputs that are waiting, run the machine on each, write one batch, sync it on
+//! another thread, and then send. Nothing leaves this node before everything that was written when it was said has
+//! been synced (R7): [`outgoing::Outgoing`] is that rule. The machine is [`assent_protocol::participant`].
+
+mod outgoing;
+mod scan;
+mod sync_thread;
+
+use assent_protocol::{
+    ids::{Peer, Time},
+    message::{Message, Query, Reply},
+    participant::{Input, Limits, Participant, ParticipantConfig},
+};
+use assent_queue::{RocksStore, StoreConfig, StoreError};
+use assent_transport::{
+    Cluster, Dial, Endpoint, EndpointConfig, Event, Identity, Role, TransportError,
+    node::{Clock, publish},
+};
+use outgoing::Outgoing;
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
+use sync_thread::SyncThread;
+use tokio::sync::{mpsc, watch};
+
+/// How many events one turn of the loop takes at most.
+const EVENTS_PER_TURN_MAX: usize = 1024;
+/// How often figures are published, and free space is looked at.
+const PUBLISH_EVERY: Duration = Duration::from_millis(500);
+
+/// What a participant node needs to run.
+pub struct NodeConfig {
+    /// Who it is.
+    pub identity: Identity,
+    /// The cluster file.
+    pub cluster: Arc<Cluster>,
+    /// Where its database is.
+    pub data: PathBuf,
+    /// Times and bounds of the machine.
+    pub limits: Limits,
+}
+
+/// Why a participant node could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The cluster file does not name it.
+    #[error("the cluster file has no participant named {0:?}: add it there, or correct the name in the node's configuration")]
+    NotInCluster(String),
+    /// The database could not be opened, written or synced.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The network endpoint could not start.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The sync thread could not be started, or is gone.
+    #[error("the sync thread does not run: {0}")]
+    SyncThread(String),
+}
+
+/// Runs until `shutdown` is done. `ready` becomes true once the node serves.
+pub async fn run(
+    config: NodeConfig,
+    ready: watch::Sender<bool>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), NodeError> {
+    let name = config.identity.name().to_string();
+    let Some(node) = config.cluster.node_named(Role::Participant, &name) else {
+        return Err(NodeError::NotInCluster(name));
+    };
+    let (id, address) = (node.id, node.address);
+    let (store, recovered) = RocksStore::open(StoreConfig::new(config.data, id, name.clone()))?;
+    let clock = Clock::default();
+    let machine_config = ParticipantConfig {
+        node: id,
+        boot: store.boot(),
+        started_s: u32::try_from(clock.wall().0 / 1_000_000).unwrap_or(u32::MAX),
+        directory: config.cluster.directory(),
+        limits: config.limits,
+    };
+    let held = recovered.txns.len();
+    let machine = Participant::recover(machine_config, recovered, &store, clock.now());
+    let in_doubt = machine.in_doubt(clock.now()).len();
+    tracing::info!(%name, boot = store.boot(), held, in_doubt, "recovered");
+    let (sync, synced) = SyncThread::start(store.syncer())?;
+    let endpoint_config = EndpointConfig::new(config.identity, config.cluster.clone(), Some(address), Dial::Mesh);
+    let (endpoint, events) = Endpoint::start(endpoint_config).await?;
+    tracing::info!(%name, %id, address = %endpoint.local_address(), "participant is listening");
+    ready.send_replace(true);
+    let outgoing = Outgoing::new(endpoint.clone(), sync);
+    let node = Node { machine, store, endpoint, outgoing, clock, out: Vec::new() };
+    node.run(events, synced, shutdown).await
+}
+
+struct Node {
+    machine: Participant,
+    store: RocksStore,
+    endpoint: Endpoint,
+    outgoing: Outgoing,
+    clock: Clock,
+    out: Vec<(Peer, Message)>,
+}
+
+impl Node {
+    async fn run(
+        mut self,
+        mut events: mpsc::Receiver<Event>,
+        mut synced: mpsc::UnboundedReceiver<Result<(), StoreError>>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), NodeError> {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let mut publish_at = tokio::time::interval(PUBLISH_EVERY);
+        loop {
+            let wake = self.machine.next_wake().map(|time| self.clock.instant(time));
+            let wake = [wake, self.outgoing.sync_due()].into_iter().flatten().min();
+            tokio::select! {
+                biased;
+                done = synced.recv() => match done {
+                    // Whatever was said stays unsaid: after a restart the node recovers from what is on the disk.
+                    Some(done) => { done?; self.outgoing.on_synced()?; }
+                    None => return Err(NodeError::SyncThread("it has ended".to_string())),
+                },
+                event = events.recv() => {
+                    let Some(event) = event else { break };
+                    let now = self.clock.now();
+                    self.on_event(event, now);
+                    for _ in 1..EVENTS_PER_TURN_MAX {
+                        let Ok(event) = events.try_recv() else { break };
+                        self.on_event(event, now);
+                    }
+                }
+                () = sleep_until(wake) => {}
+                _ = publish_at.tick() => self.publish()?,
+                () = &mut shutdown => break,
+            }
+            let now = self.clock.now();
+            if self.machine.next_wake().is_some_and(|due| due <= now) {
+                self.handle(now, Input::Tick);
+            }
+            let written = self.store.commit()?;
+            self.outgoing.take_turn(written > 0, &mut self.out)?;
+        }
+        tracing::info!("participant stops");
+        self.endpoint.close().await;
+        // What was written and not synced is a courtesy to the next start: nothing was said of it.
+        self.store.syncer().sync()?;
+        Ok(())
+    }
+
+    fn on_event(&mut self, event: Event, now: Time) {
+        match event {
+            Event::Up { peer, name, .. } => {
+                if let Peer::Node(node) = peer {
+                    tracing::info!(%node, %name, "connected");
+                    self.handle(now, Input::Up(node));
+                }
+            }
+            Event::Down { peer } => {
+                if let Peer::Node(node) = peer {
+                    tracing::info!(%node, "disconnected");
+                }
+                self.handle(now, Input::Down(peer));
+            }
+            Event::Messages { peer, messages } => {
+                for message in messages {
+                    match message {
+                        Message::Query { request, query } => self.answer(peer, request, &query, now),
+                        message => self.handle(now, Input::Message(peer, message)),
+                    }
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self, now: Time, input: Input) {
+        self.machine.handle(now, input, &mut self.store, &mut self.out);
+    }
+
+    fn answer(&mut self, peer: Peer, request: u64, query: &Query, now: Time) {
+        let reply = match query {
+            Query::InDoubt => Reply::InDoubt(self.machine.in_doubt(now)),
+            Query::Outcome(txn) => {
+                let (held, participants) = self.machine.outcome_of(txn);
+                Reply::Outcome { held, participants }
+            }
+            Query::Scan { table, after } => scan::page(&self.store, table.as_deref(), after.as_ref()),
+            Query::Status => {
+                let mut figures = self.machine.figures();
+                figures.extend(self.machine.sizes(now));
+                Reply::Status(figures.into_iter().map(|(name, value)| (name.to_string(), value)).collect())
+            }
+        };
+        self.out.push((peer, Message::Reply { request, reply }));
+    }
+
+    fn publish(&mut self) -> Result<(), NodeError> {
+        let now = self.clock.now();
+        publish("participant", &self.machine.figures(), &self.machine.sizes(now));
+        let accepting = self.store.refresh_space()?;
+        self.handle(now, Input::Accepting(accepting));
+        Ok(())
+    }
+}
+
+async fn sleep_until(instant: Option<std::time::Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant.into()).await,
+        None => std::future::pending().await,
+    }
+}
