@@ -56,7 +56,7 @@ impl MemoryStore {
 
     /// Makes the oldest `batches` unsynced batches durable, as a sync does that began before the later ones.
     pub fn sync_batches(&mut self, batches: usize) {
-        let kept = self.batches.drain(..batches.min(self.batches.len())).last().unwrap_or(0);
+        let kept = self.batches.drain(..batches.min(self.batches.len())).next_back().unwrap_or(0);
         for write in self.log.drain(..kept) {
             self.durable.apply(write);
         }

@@ -390,6 +390,16 @@ pub enum Message {
         /// What is known.
         reply: Reply,
     },
+
+    // Participant to participant.
+    /// To the owner of a session, from who still holds something of it: has it ended? Answered with
+    /// [`Message::EndSession`] if it has.
+    AskSession {
+        /// Whose.
+        client: ClientName,
+        /// Which.
+        session: SessionId,
+    },
 }
 
 /// A question of people and tools. Answering changes nothing.
@@ -506,7 +516,8 @@ impl Message {
             | Message::Standing { .. }
             | Message::Pledged { .. }
             | Message::Query { .. }
-            | Message::Reply { .. } => Ok(()),
+            | Message::Reply { .. }
+            | Message::AskSession { .. } => Ok(()),
         }
     }
 }

@@ -343,6 +343,7 @@ impl Coordinator {
             | Message::Resolve { .. }
             | Message::Tell { .. }
             | Message::EndSession(_)
+            | Message::AskSession { .. }
             | Message::Reply { .. } => {}
         }
     }

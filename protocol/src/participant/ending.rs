@@ -215,6 +215,8 @@ impl Participant {
     /// An outcome has been kept for a while: the others may not know it, or know that it may be forgotten.
     /// This goes on without the coordinator that drove the transaction, ever more rarely (R8).
     pub(super) fn on_ended_due<S: Store>(&mut self, txn: &TxnId, turn: &mut Turn<'_, S>) {
+        // After a restart nobody says again what everyone holds, or that a session has ended.
+        self.forget_if_held_by_all(txn, turn);
         let watermark = self.sessions.watermark(txn);
         let Some(Entry::Ended(ended)) = self.entries.get_mut(txn) else { return };
         let subject = Subject { txn: txn.clone(), digest: ended.decided.digest };
@@ -230,6 +232,11 @@ impl Participant {
                 };
                 turn.send_node(*node, tell);
             }
+        }
+        let owner = self.config.directory.session_owner(&txn.client);
+        if everyone && owner != self.config.node {
+            let (client, session) = (txn.client.clone(), txn.session);
+            turn.send_node(owner, Message::AskSession { client, session });
         }
         ended.told = (ended.told + 1).min(8);
         let pause = self.config.limits.exchange_ms << ended.told;

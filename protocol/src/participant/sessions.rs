@@ -74,11 +74,14 @@ impl Sessions {
 
     /// Whether the client has said that it has the answer.
     pub(super) fn is_expired(&self, txn: &TxnId) -> bool {
-        txn.sequence < self.watermark(txn) || self.has_ended(&txn.client, txn.session)
+        txn.sequence < self.watermark(txn)
     }
 
-    /// The watermark of a transaction's session, as far as is known here.
+    /// The watermark of a transaction's session, as far as is known here; of an ended one, above everything.
     pub(super) fn watermark(&self, txn: &TxnId) -> Sequence {
+        if self.has_ended(&txn.client, txn.session) {
+            return Sequence(u64::MAX);
+        }
         let live = self.live.get(&txn.client).and_then(|sessions| sessions.get(&txn.session));
         live.map_or(Sequence(0), |live| live.watermark)
     }
@@ -172,6 +175,20 @@ impl Participant {
     pub(super) fn on_end_session<S: Store>(&mut self, from: Peer, end: SessionEnd, turn: &mut Turn<'_, S>) {
         let all_below = self.end_session(&end, turn);
         turn.send(from, Message::SessionEnded(SessionEnd { all_below, ..end }));
+    }
+
+    /// Somebody holds what only the end of this session lets it forget.
+    pub(super) fn on_ask_session<S: Store>(
+        &mut self,
+        from: Peer,
+        client: ClientName,
+        session: SessionId,
+        turn: &mut Turn<'_, S>,
+    ) {
+        if self.sessions.has_ended(&client, session) {
+            let all_below = self.sessions.ended.get(&client).map_or(SessionId(0), |ended| ended.below);
+            turn.send(from, Message::EndSession(SessionEnd { client, session, all_below }));
+        }
     }
 
     /// Returns the session below which all have ended, as far as is known here.
