@@ -1,0 +1,43 @@
+//! The `assent` program: takes the command line apart, runs one command, ends with its exit status.
+//!
+//! Each command is a module of its own. What they share is in `context`, `output`, `failure` and `status`.
+
+mod args;
+mod bench;
+mod cluster;
+mod completions;
+mod context;
+mod demo;
+mod failure;
+mod get;
+mod import;
+mod in_doubt;
+mod keys;
+mod latency;
+mod node;
+mod outcome;
+mod output;
+mod probe;
+mod progress;
+mod random;
+mod registrar;
+mod settle;
+mod status;
+mod tally;
+mod transact;
+mod verify;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let program = args::Program::parse();
+    let json = program.global.output().is_json();
+    match program.run() {
+        Ok(status) => status.into(),
+        Err(failure) => {
+            failure.report(json);
+            failure.status().into()
+        }
+    }
+}
