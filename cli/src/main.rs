@@ -30,6 +30,10 @@ mod verify;
 use clap::Parser;
 use std::process::ExitCode;
 
+/// A node makes and drops many small values of all sizes for each transaction: measured in `docs/performance.md`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let program = args::Program::parse();
     let json = program.global.output().is_json();

@@ -255,8 +255,7 @@ impl Client {
             session.mark_ended();
         }
         if !self.link.has_other_sessions(&session) {
-            self.nodes.close().await;
-            self.link.close().await;
+            tokio::join!(self.nodes.close(), self.link.close());
         }
     }
 

@@ -6,7 +6,7 @@
 use crate::{config::StoreConfig, keys::families};
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode,
-    DataBlockIndexType, LogLevel, Options,
+    DataBlockIndexType, LogLevel, MemtableFactory, Options,
 };
 
 /// Options of the whole database.
@@ -56,6 +56,10 @@ pub(crate) fn family(config: &StoreConfig, name: &str, cache: &Cache) -> Options
         // Transactions and sessions are only read at the start, and the filter would cost each of their writes.
         options.set_memtable_whole_key_filtering(true);
         options.set_memtable_prefix_bloom_ratio(0.05);
+    }
+    if name == families::TRANSACTIONS || name == families::SESSIONS {
+        // Written all the time and read only at the start: a row is appended, and sorted when it is flushed.
+        options.set_memtable_factory(MemtableFactory::Vector);
     }
     options.set_block_based_table_factory(&table(cache));
     options

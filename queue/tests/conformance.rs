@@ -109,11 +109,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn config(dir: &TempDir) -> StoreConfig {
+fn config(dir: &TempDir, cached_entries_max: usize) -> StoreConfig {
     StoreConfig {
-        // Small, so that flushes, evictions and files are met too.
+        // Small, so that flushes and files are met too.
         memtable_bytes: 64 << 10,
-        cached_entries_max: 8,
+        cached_entries_max,
         reserve_bytes: 0,
         ..StoreConfig::new(dir.path(), assent_protocol::ids::NodeId(1), "students-1")
     }
@@ -125,15 +125,16 @@ struct Pair {
     memory: MemoryStore,
     rocks: Option<RocksStore>,
     boots: u64,
+    cached_entries_max: usize,
 }
 
 impl Pair {
-    fn new() -> Self {
+    fn new(cached_entries_max: usize) -> Self {
         let dir = tempfile::tempdir().expect("a folder for the test");
-        let (rocks, recovered) = RocksStore::open(config(&dir)).expect("opens");
+        let (rocks, recovered) = RocksStore::open(config(&dir, cached_entries_max)).expect("opens");
         assert_eq!(recovered, Recovered::default());
         assert_eq!(rocks.boot(), 1);
-        Pair { dir, memory: MemoryStore::new(), rocks: Some(rocks), boots: 1 }
+        Pair { dir, memory: MemoryStore::new(), rocks: Some(rocks), boots: 1, cached_entries_max }
     }
 
     fn rocks(&mut self) -> &mut RocksStore {
@@ -160,7 +161,7 @@ impl Pair {
                 let committed = self.memory.unsynced() - usize::from(self.memory.has_pending());
                 self.memory.crash_keeping(committed);
                 self.rocks = None;
-                let (rocks, recovered) = RocksStore::open(config(&self.dir)).expect("opens again");
+                let (rocks, recovered) = RocksStore::open(config(&self.dir, self.cached_entries_max)).expect("opens again");
                 self.boots += 1;
                 assert_eq!(rocks.boot(), self.boots);
                 assert_eq!(recovered, self.memory.recover());
@@ -218,8 +219,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn stores_answer_alike(steps in vec(step(), 1..120)) {
-        let mut pair = Pair::new();
+    fn stores_answer_alike(
+        steps in vec(step(), 1..120),
+        // A cache that forgets all the time, one that keeps about what there is, and one that forgets nothing.
+        cached in prop::sample::select(&[8, 50, 60, 70, 10_000][..]),
+    ) {
+        let mut pair = Pair::new(cached);
         for step in steps {
             pair.run(step);
             pair.check();
@@ -232,7 +237,7 @@ proptest! {
 
 #[test]
 fn deleted_record_stays_empty_when_it_comes_back_in_the_same_batch() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::new(8);
     let record = RecordId::new("a/b").expect("valid");
     let field = FieldName::new("a").expect("valid");
     let member = Member::new("a").expect("valid");
@@ -263,7 +268,7 @@ fn deleted_record_stays_empty_when_it_comes_back_in_the_same_batch() {
 
 #[test]
 fn large_set_is_deleted_whole() {
-    let mut pair = Pair::new();
+    let mut pair = Pair::new(8);
     let record = RecordId::new("a/b").expect("valid");
     let neighbour = RecordId::new("a/bc").expect("valid");
     let field = FieldName::new("a").expect("valid");

@@ -264,9 +264,9 @@ fn rocksdb_alone_drops_synced_writes_silently() {
     let modes =
         [DBRecoveryMode::AbsoluteConsistency, DBRecoveryMode::TolerateCorruptedTailRecords, DBRecoveryMode::PointInTime];
     let found = |dir: &TempDir| modes.map(|mode| held(copy(dir.path()).path(), mode).ok());
-    assert_eq!(found(&flipped), [None, None, Some(100)]);
-    assert_eq!(found(&length), [None, Some(100), Some(100)]);
-    assert_eq!(found(&zeroed), [Some(100), Some(100), Some(100)]);
+    assert_eq!(found(&flipped), [None, None, Some(101)]);
+    assert_eq!(found(&length), [None, Some(101), Some(101)]);
+    assert_eq!(found(&zeroed), [Some(101), Some(101), Some(101)]);
     assert_eq!(found(&torn), [None, Some(199), Some(199)]);
     for damaged in [&flipped, &length, &zeroed] {
         assert_refused(damaged.path());

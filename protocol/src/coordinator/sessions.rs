@@ -129,14 +129,13 @@ impl Coordinator {
         }
     }
 
-    /// The participants of a transaction that is being prepared hear of its session, with its watermark.
+    /// The participants of a transaction that is being prepared hear of its session: they are told its watermark.
     pub(super) fn note_touched(&mut self, subject: &Subject) {
         let Some(drive) = self.drives.get(subject) else { return };
         let key = (subject.txn.client.clone(), subject.txn.session);
         if let Some(session) = self.sessions.get_mut(&key) {
             for node in &drive.participants {
-                let told = session.told.entry(*node).or_default();
-                *told = (*told).max(drive.begin.watermark);
+                session.told.entry(*node).or_default();
             }
         }
     }

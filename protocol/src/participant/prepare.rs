@@ -12,6 +12,10 @@ use crate::{
 };
 use alloc::{boxed::Box, collections::BTreeSet};
 
+/// A Prepare raises the watermark only by this much or more: each rise is a write, and the coordinators carry
+/// the watermarks of many requests at once a little later.
+const WATERMARK_STEP: u64 = 64;
+
 impl Participant {
     pub(super) fn on_prepare<S: Store>(&mut self, from: Peer, prepare: Box<Prepare>, turn: &mut Turn<'_, S>) {
         let subject = prepare.subject.clone();
@@ -34,8 +38,9 @@ impl Participant {
             }
             Held::Expired | Held::IdReused | Held::Declined(_) => return turn.standing(from, &subject, held),
         }
-        let client = &subject.txn.client;
-        self.raise_watermark(client, subject.txn.session, prepare.watermark, turn);
+        if prepare.watermark.0 >= self.sessions.watermark(&subject.txn).0 + WATERMARK_STEP {
+            self.raise_watermark(&subject.txn.client, subject.txn.session, prepare.watermark, turn);
+        }
         if !prepare.participants.contains(&self.config.node) {
             // Off the list nothing is written (R12).
             let reason = AbortReason::Misplaced(self.config.node);

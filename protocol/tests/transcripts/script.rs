@@ -83,7 +83,9 @@ impl Script {
             }
             ("deliver", choice) => self.stage()?.deliver(&read_choice(choice)?),
             ("drop", choice) => self.stage()?.lose(&read_choice(choice)?),
-            ("redeliver", [from, "->", to]) => self.stage()?.redeliver(node(from)?, node(to)?),
+            ("redeliver", [from, "->", to, words @ ..]) => {
+                self.stage()?.redeliver(node(from)?, node(to)?, &words.join(" "))
+            }
             ("sync", nodes) => nodes.iter().try_for_each(|name| self.stage()?.sync(node(name)?)),
             ("run", []) => self.stage()?.run(),
             ("wait", [time]) => self.stage()?.wait(milliseconds(time)?),

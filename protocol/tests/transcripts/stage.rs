@@ -9,7 +9,7 @@ use assent_protocol::{
     message::Message,
     operation::{FieldContent, Operation, ReadResult, Selection, Step, Value},
     participant::{self, Participant, ParticipantConfig},
-    storage::{Field, GrantRecord, Store, Write},
+    storage::{Field, GrantRecord, Store, TxnRecord, Write},
     workspace,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,8 +98,8 @@ pub(crate) struct Stage {
     nodes: BTreeMap<NodeId, Node>,
     cut: BTreeSet<(NodeId, NodeId)>,
     flying: Vec<Flight>,
-    /// The last message that was delivered over each link.
-    delivered: BTreeMap<(NodeId, NodeId), Message>,
+    /// What was delivered over each link, in order.
+    delivered: BTreeMap<(NodeId, NodeId), Vec<Message>>,
     connections: BTreeMap<(ClientName, NodeId), u64>,
     next_connection: u64,
     contents: Contents,
@@ -233,7 +233,7 @@ impl Stage {
 
     pub(crate) fn deliver(&mut self, choice: &Choice) -> Result<(), String> {
         for Flight { from, to, message } in self.chosen(choice)? {
-            self.delivered.insert((from, to), message.clone());
+            self.delivered.entry((from, to)).or_default().push(message.clone());
             self.input(to, Input::Message(Peer::Node(from), message))?;
         }
         Ok(())
@@ -247,9 +247,12 @@ impl Stage {
         Ok(())
     }
 
-    /// The network delivers once more what it delivered last over this link.
-    pub(crate) fn redeliver(&mut self, from: NodeId, to: NodeId) -> Result<(), String> {
-        let message = self.delivered.get(&(from, to)).cloned().ok_or("nothing was delivered over this link")?;
+    /// The network delivers once more what it delivered over this link: the last message that begins with these words.
+    pub(crate) fn redeliver(&mut self, from: NodeId, to: NodeId, words: &str) -> Result<(), String> {
+        let delivered = self.delivered.get(&(from, to)).cloned().unwrap_or_default();
+        let mut latest = delivered.into_iter().rev();
+        let message = latest.find(|message| self.contents.message(message).starts_with(words));
+        let message = message.ok_or("no such message was delivered over this link")?;
         self.input(to, Input::Message(Peer::Node(from), message))
     }
 
@@ -465,17 +468,21 @@ impl Stage {
                     lines.push(format!("{subject} {state} for {by}{pledged}{missing}: {}", records.join(" ")));
                 }
                 for (txn, record) in disk.store.recover().txns {
-                    lines.push(format!("holds {}", contents.held(&txn, &record)));
+                    if let TxnRecord::Decided(_) = record {
+                        lines.push(format!("holds {}", contents.held(&txn, &record)));
+                    }
                 }
                 let sizes = machine.sizes(now);
                 let locked = sizes.iter().find(|(name, _)| *name == "records_locked").map_or(0, |(_, size)| *size);
-                lines.push(format!("records locked or waited for: {locked}"));
+                if locked > 0 {
+                    lines.push(format!("records locked or waited for: {locked}"));
+                }
                 for (record, version) in disk.store.records_after(None, None, 100) {
                     lines.push(format!("{record} v{version}{}", fields(&disk.store, &record)));
                 }
             }
         }
-        self.lines.extend(lines);
+        self.lines.extend(lines.into_iter().map(|line| format!("{}: {line}", name(id))));
         Ok(())
     }
 }

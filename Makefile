@@ -1,0 +1,50 @@
+# Everything that a user or contributor runs. `make help` lists it.
+#
+# Build products go to a cache outside the checkout, so that a fresh clone does not compile RocksDB again.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/assent/target
+
+CARGO  := cargo
+# One profile for the program, the tests and the measurements: RocksDB is compiled once.
+FLAGS  := --release --locked
+ASSENT := $(CARGO_TARGET_DIR)/release/assent
+SECONDS_PER_RUN ?= 10
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test test-long verify fix bench doc
+
+help: ## List what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: ## Check for what the build needs, and install it where that is possible
+	@sh scripts/setup.sh
+
+build: setup ## Build the program
+	$(CARGO) build $(FLAGS) -p assent
+
+demo: build ## Watch a university enrol while nodes are killed, and have everything verified
+	$(ASSENT) demo
+
+test: setup ## Run all tests
+	$(CARGO) test $(FLAGS) --workspace
+
+test-long: setup ## Run what takes long: 100,000 simulated clusters, and the kill tests with 50 rounds each
+	ASSENT_SEEDS=100000 $(CARGO) test $(FLAGS) -p assent-protocol --test simulation -- --nocapture
+	ASSENT_ROUNDS=50 $(CARGO) test $(FLAGS) -p assent --test kills -- --nocapture --test-threads 1
+
+verify: setup ## Read everything and change nothing: format, lints, docs, tests
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(FLAGS) --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(FLAGS) --workspace --no-deps
+	$(CARGO) test $(FLAGS) --workspace
+
+fix: ## Write what can be written: format, lint suggestions
+	$(CARGO) clippy $(FLAGS) --workspace --all-targets --fix --allow-dirty --allow-staged
+	$(CARGO) fmt --all
+
+bench: build ## Measure enrolments per second with 1, 16, 64 and 256 clients, and on one hot course
+	@for clients in 1 16 64 256; do $(ASSENT) bench --clients $$clients --seconds $(SECONDS_PER_RUN); done
+	@echo "one hot course:"
+	@$(ASSENT) bench --clients 64 --courses 1 --seconds $(SECONDS_PER_RUN)
+
+doc: setup ## Build the documentation of all crates
+	$(CARGO) doc $(FLAGS) --workspace --no-deps
