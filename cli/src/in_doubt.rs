@@ -5,7 +5,7 @@ use crate::{
     failure::Failure,
     status::Status,
 };
-use assent_client::{InDoubt, NodeId, NodeReply};
+use assent_client::{InDoubt, NodeId, NodeReply, Nodes};
 use assent_transport::Cluster;
 use clap::Args;
 use serde::Serialize;
@@ -77,9 +77,10 @@ impl fmt::Display for Undecided {
 pub(crate) fn run(_args: &InDoubtArgs, global: &Global) -> Result<Status, Failure> {
     let cluster = global.load_cluster()?;
     let replies = context::block_on(async {
-        let client = global.connect().await?;
-        let replies = client.in_doubt().await;
-        client.close().await;
+        // Without a session: this has to work when no coordinator does.
+        let nodes = Nodes::new(&global.client_config()?);
+        let replies = nodes.in_doubt().await;
+        nodes.close().await;
         Ok(replies)
     })?;
     let shown = put_together(&cluster, replies);

@@ -5,7 +5,7 @@ use crate::{
     failure::Failure,
     status::Status,
 };
-use assent_client::{Held, NodeReply, Reason, Report, TxnId, Verdict, json};
+use assent_client::{Held, NodeReply, Nodes, Reason, Report, TxnId, Verdict, json};
 use clap::Args;
 use serde::Serialize;
 use std::fmt;
@@ -54,9 +54,10 @@ impl fmt::Display for Shown {
 pub(crate) fn run(args: &OutcomeArgs, global: &Global) -> Result<Status, Failure> {
     let cluster = global.load_cluster()?;
     let report = context::block_on(async {
-        let client = global.connect().await?;
-        let report = client.outcome(&args.id).await;
-        client.close().await;
+        // Without a session: this has to work when no coordinator does.
+        let nodes = Nodes::new(&global.client_config()?);
+        let report = nodes.outcome(&args.id).await;
+        nodes.close().await;
         Ok(report)
     })?;
     let (outcome, in_words, status) = conclude(&report.verdict);

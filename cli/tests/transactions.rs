@@ -121,9 +121,21 @@ fn nothing_is_in_doubt_at_rest() {
     cluster.transact(COURSE).ends_with(0);
     let shown = cluster.assent(["in-doubt", "--json"]).ends_with(0).json();
     assert_eq!(shown["unanswered"], json!({}));
-    cluster.assent(["cluster", "kill", "courses-1"]).ends_with(0);
+    // It answers when a participant is away, and also when no coordinator is there any more.
+    cluster.assent(["cluster", "kill", "students-2", "coordinator-1", "coordinator-2"]).ends_with(0);
     let shown = cluster.assent(["in-doubt", "--json"]).ends_with(4).json();
-    assert!(shown["unanswered"]["courses-1"].is_string());
+    assert!(shown["unanswered"]["students-2"].is_string());
+}
+
+#[test]
+fn participants_answer_for_themselves_when_every_coordinator_is_dead() {
+    let cluster = Cluster::up();
+    let id = cluster.transact(COURSE).ends_with(0).json()["id"].clone();
+    cluster.assent(["cluster", "kill", "coordinator-1", "coordinator-2"]).ends_with(0);
+    cluster.assent(["verify", "--quiet-cluster"]).ends_with(0);
+    cluster.assent(["in-doubt"]).ends_with(0);
+    let outcome = cluster.assent(["outcome", id.as_str().expect("an id"), "--json"]).json();
+    assert!(outcome["outcome"].is_string(), "{outcome}");
 }
 
 #[test]

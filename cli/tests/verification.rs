@@ -53,6 +53,6 @@ fn broken_bounds_are_found() {
 #[test]
 fn what_can_not_be_read_is_not_verified() {
     let cluster = Cluster::up();
-    cluster.assent(["cluster", "kill", "courses-1"]).ends_with(0);
-    cluster.assent(["verify"]).ends_with(4).says("courses-1").explains_itself();
+    cluster.assent(["cluster", "kill", "students-2"]).ends_with(0);
+    cluster.assent(["verify"]).ends_with(4).says("students-2").explains_itself();
 }

@@ -23,7 +23,7 @@
 //! - [`Transaction`]: the builder, [`Outcome`]: how a call ends,
 //! - [`registrar`]: students and courses, typed; it shows how a module of one's own is built on the rest,
 //! - [`json`]: transactions and outcomes as JSON, as the `assent` program speaks it,
-//! - [`NodeReply`], [`Report`]: what nodes say when they are asked directly.
+//! - [`Nodes`], [`NodeReply`], [`Report`]: what nodes say when they are asked directly, also without a session.
 //!
 //! Not here: what decides (the `protocol` crate), and how bytes travel (`transport`).
 
@@ -66,7 +66,7 @@ pub use config::{ClientConfig, ConfigError};
 pub use handle::{Doubt, Handle};
 pub use journal::JournalError;
 pub use names::{IntoValue, Named};
-pub use nodes::{NodeReply, QueryError, Report, Verdict};
+pub use nodes::{NodeReply, Nodes, QueryError, Report, Verdict};
 pub use outcome::{Abort, NotExecuted, Outcome, Reason, Receipt};
 pub use recovery::Recovered;
 pub use transaction::Transaction;

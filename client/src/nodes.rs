@@ -32,6 +32,7 @@ use tokio::{
 /// A node that has had its time to be connected and is not gets only this much more.
 const GRACE: Duration = Duration::from_millis(200);
 
+/// Records with their contents.
 type Records = Vec<(RecordId, RecordContent)>;
 
 /// What one node said.
@@ -100,8 +101,8 @@ pub enum Verdict {
     Unknown,
 }
 
-/// Asks nodes.
-pub(crate) struct Nodes {
+/// Asks nodes directly. Needs no session, and so no coordinator: it works when the cluster does not.
+pub struct Nodes {
     identity: Identity,
     cluster: Arc<Cluster>,
     deadline: Duration,
@@ -125,7 +126,8 @@ struct State {
 }
 
 impl Nodes {
-    pub(crate) fn new(config: &ClientConfig) -> Nodes {
+    /// With a configuration's cluster, identity and `query_deadline`. Connections are opened with the first question.
+    pub fn new(config: &ClientConfig) -> Nodes {
         Nodes {
             identity: config.identity.clone(),
             cluster: Arc::new(config.cluster.clone()),
@@ -134,7 +136,8 @@ impl Nodes {
         }
     }
 
-    pub(crate) async fn in_doubt(&self) -> Vec<NodeReply<Vec<InDoubt>>> {
+    /// Undecided transactions, asked of every participant.
+    pub async fn in_doubt(&self) -> Vec<NodeReply<Vec<InDoubt>>> {
         self.ask_all(Some(Role::Participant), &Query::InDoubt, |reply| match reply {
             Reply::InDoubt(list) => Some(list),
             _ => None,
@@ -142,7 +145,8 @@ impl Nodes {
         .await
     }
 
-    pub(crate) async fn outcome(&self, id: &TxnId) -> Report {
+    /// What became of a transaction of any client, asked of every participant. Changes nothing; for people.
+    pub async fn outcome(&self, id: &TxnId) -> Report {
         let query = Query::Outcome(id.clone());
         let replies = self
             .ask_all(Some(Role::Participant), &query, |reply| match reply {
@@ -153,7 +157,8 @@ impl Nodes {
         verdict::report(id, replies)
     }
 
-    pub(crate) async fn status(&self) -> Vec<NodeReply<Vec<(String, u64)>>> {
+    /// Figures, asked of every node.
+    pub async fn status(&self) -> Vec<NodeReply<Vec<(String, u64)>>> {
         self.ask_all(None, &Query::Status, |reply| match reply {
             Reply::Status(figures) => Some(figures),
             _ => None,
@@ -161,7 +166,8 @@ impl Nodes {
         .await
     }
 
-    pub(crate) async fn scan(&self, table: Option<&str>) -> Vec<NodeReply<Records>> {
+    /// Every record, or every record of one table, asked of every participant. Each is consistent in itself only.
+    pub async fn scan(&self, table: Option<&str>) -> Vec<NodeReply<Records>> {
         let nodes = self.cluster.participants().cloned().collect();
         let table = table.map(str::to_owned);
         self.each(nodes, move |line, node| {
@@ -171,7 +177,8 @@ impl Nodes {
         .await
     }
 
-    pub(crate) async fn scan_page(
+    /// One page of the records of one participant after a record, and whether there are more.
+    pub async fn scan_page(
         &self,
         node: NodeId,
         table: Option<&str>,
@@ -188,7 +195,8 @@ impl Nodes {
         NodeReply { node, role: known.role, name: known.name, reply }
     }
 
-    pub(crate) async fn close(&self) {
+    /// Ends the connections.
+    pub async fn close(&self) {
         if let Some(line) = self.line.lock().await.take() {
             line.carrier.close().await;
         }

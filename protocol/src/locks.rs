@@ -222,6 +222,11 @@ impl Locks {
         for (id, parts) in &plan.0 {
             let Some(locks) = self.records.get(id) else { continue };
             let alone_in_record = parts.get(&Part::Existence).is_some_and(|hold| hold.exclusive);
+            // Another that creates or deletes the record leaves an amount that nobody knows yet: it is waited for.
+            let unsettled = locks
+                .holders
+                .get(&Part::Existence)
+                .is_some_and(|holders| holders.iter().any(|(other, hold)| other != age && hold.exclusive));
             for (part, hold) in parts {
                 let holders = locks.holders.get(part).into_iter().flatten().filter(|(other, _)| *other != age);
                 let older = locks.waiters.range(..age).filter_map(|waiter| {
@@ -231,7 +236,7 @@ impl Locks {
                 let hard: Vec<&Age> = holders.clone().filter(conflicting).map(|(other, _)| other).collect();
                 behind |= older.clone().any(|waiter| conflicting(&waiter));
                 // Where the locks shut everyone else out, the operations themselves see the exact amount.
-                let commutes = hard.is_empty() && !hold.exclusive && !alone_in_record;
+                let commutes = hard.is_empty() && !hold.exclusive && !alone_in_record && !unsettled;
                 if let (true, Some(own), Part::Field(field)) = (commutes, &hold.escrow, part) {
                     let value = held_amount(store, id, field, own.kind);
                     match admit_escrow(own, value, holders.clone(), older) {

@@ -527,7 +527,10 @@ fn check_deadline(ms: u32) -> Result<(), &'static str> {
 }
 
 fn check_window(sequence: Sequence, watermark: Sequence) -> Result<(), &'static str> {
-    if watermark > sequence {
+    if sequence.0 == u64::MAX {
+        // It stands for "above everything" where a session has ended.
+        Err("the sequence is the last possible one")
+    } else if watermark > sequence {
         Err("the watermark is above the request's own sequence")
     } else if sequence.0 - watermark.0 > SESSION_WINDOW_MAX {
         Err("the sequence is more than 4096 ahead of the watermark")

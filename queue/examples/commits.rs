@@ -5,8 +5,8 @@
 
 use assent_protocol::{
     ids::{
-        ClientName, Digest, FieldName, Incarnation, Member, NodeId, RecordId, Sequence, SessionId, Sponsor, Stamp,
-        TxnId, Version,
+        ClientName, Digest, FieldName, Incarnation, Member, NodeId, RecordId, Sequence, SessionId, Sponsor,
+        Stamp, TxnId, Version,
     },
     operation::{Operation, Step, Value},
     outcome::Outcome,
@@ -31,16 +31,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     let parent = env::args().nth(2).map_or(env::temp_dir(), Into::into);
     let dir = tempfile::tempdir_in(parent)?;
     let time = Duration::from_secs_f64(seconds);
-    println!("| case | turns/s | transactions/s | p50 µs | p99 µs | committer CPU µs per transaction | bytes per turn |");
+    println!(
+        "| case | turns/s | transactions/s | p50 µs | p99 µs | committer CPU µs per transaction | bytes per turn |"
+    );
     println!("| --- | --- | --- | --- | --- | --- | --- |");
     for round in 0..ROUNDS {
         for waiting in [1, 64] {
-            let (store, _) = RocksStore::open(StoreConfig::new(dir.path().join("db"), NodeId(1), "courses-1"))?;
+            let (store, _) =
+                RocksStore::open(StoreConfig::new(dir.path().join("db"), NodeId(1), "courses-1"))?;
             let figures = Load::new(store, round).run(waiting, time, true)?;
             figures.print(&format!("{waiting} waiting"));
-            plain(dir.path(), figures.bytes / figures.latencies.len() as u64, time)?.print("plain fdatasync, same bytes");
+            plain(dir.path(), figures.bytes / figures.latencies.len() as u64, time)?
+                .print("plain fdatasync, same bytes");
         }
-        let (store, _) = RocksStore::open(StoreConfig::new(dir.path().join("unsynced"), NodeId(1), "courses-1"))?;
+        let (store, _) =
+            RocksStore::open(StoreConfig::new(dir.path().join("unsynced"), NodeId(1), "courses-1"))?;
         Load::new(store, round).run(64, time, false)?.print("64 waiting, never synced");
     }
     Ok(())
@@ -99,7 +104,11 @@ impl Load {
     }
 
     fn txn(&self, number: u64) -> TxnId {
-        TxnId { client: self.client.clone(), session: SessionId(self.round as u64), sequence: Sequence(number) }
+        TxnId {
+            client: self.client.clone(),
+            session: SessionId(self.round as u64),
+            sequence: Sequence(number),
+        }
     }
 
     fn course(&self, number: u64) -> RecordId {
@@ -118,7 +127,8 @@ impl Load {
             store.contains(&course, &self.schedule, &member),
             store.record(&course),
         ));
-        let insert = Operation::Insert { record: course.clone(), field: self.schedule.clone(), member, max: Some(9) };
+        let insert =
+            Operation::Insert { record: course.clone(), field: self.schedule.clone(), member, max: Some(9) };
         let add = Operation::Add {
             record: course.clone(),
             field: self.credits.clone(),
@@ -126,7 +136,8 @@ impl Load {
             min: Some(0),
             max: Some(60),
         };
-        let set = Operation::Set { record: course, field: self.credits.clone(), value: Value::Bytes(vec![1; 150]) };
+        let set =
+            Operation::Set { record: course, field: self.credits.clone(), value: Value::Bytes(vec![1; 150]) };
         let yes = Yes {
             digest: Digest([9; 32]),
             participants: vec![NodeId(1), NodeId(2)],
@@ -134,7 +145,10 @@ impl Load {
             stamp: Stamp(1_700_000_000_000_000),
             deadline_ms: 5000,
             pledged: false,
-            steps: (0..).zip([insert, add, set]).map(|(index, operation)| Step { index, operation }).collect(),
+            steps: (0..)
+                .zip([insert, add, set])
+                .map(|(index, operation)| Step { index, operation })
+                .collect(),
             results: vec![],
         };
         let txn = self.txn(number);

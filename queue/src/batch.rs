@@ -57,7 +57,8 @@ impl Batch {
     }
 
     fn push(&mut self, kind: Kind, family: &str, key: &[u8], value: &[u8]) {
-        let family = families::ALL.iter().position(|name| *name == family).expect("a family of this database");
+        let family =
+            families::ALL.iter().position(|name| *name == family).expect("a family of this database");
         let start = self.end();
         self.bytes.extend_from_slice(key);
         let key_end = self.end();

@@ -3,7 +3,11 @@
 //! The invariant: a database that this program can't read, or that belongs to another node, is refused before
 //! anything is written to it.
 
-use crate::{config::StoreConfig, error::StoreError, keys::{Key, families}};
+use crate::{
+    config::StoreConfig,
+    error::StoreError,
+    keys::{Key, families},
+};
 use assent_protocol::{codec, ids::NodeId};
 use rocksdb::{DB, WriteBatch};
 use serde::de::DeserializeOwned;
@@ -35,7 +39,8 @@ pub(crate) fn enter(db: &DB, config: &StoreConfig, batch: &mut WriteBatch) -> Re
         }
         Some(_) => {
             check_node(db, config)?;
-            read::<u64>(db, config, BOOT)?.ok_or_else(|| damaged(config, "its boot number is gone".into()))? + 1
+            read::<u64>(db, config, BOOT)?.ok_or_else(|| damaged(config, "its boot number is gone".into()))?
+                + 1
         }
     };
     put(BOOT, codec::encode(&boot));
@@ -50,7 +55,8 @@ pub(crate) fn repeat(db: &DB, boot: u64, batch: &mut WriteBatch) {
 
 fn check_node(db: &DB, config: &StoreConfig) -> Result<(), StoreError> {
     let found: NodeId = read(db, config, NODE)?.ok_or_else(|| damaged(config, "its node is gone".into()))?;
-    let found_name: String = read(db, config, NAME)?.ok_or_else(|| damaged(config, "its name is gone".into()))?;
+    let found_name: String =
+        read(db, config, NAME)?.ok_or_else(|| damaged(config, "its name is gone".into()))?;
     if found == config.node && found_name == config.name {
         return Ok(());
     }

@@ -183,8 +183,7 @@ impl RocksStore {
     /// Whether the items and members of the field in the database are gone.
     fn is_wiped(&self, record: &RecordId, field: &FieldName) -> bool {
         let pending = self.overlay.record(record);
-        pending.is_some_and(|pending| {
-            pending.wiped || pending.fields.get(field).is_some_and(|held| held.wiped)
-        })
+        pending
+            .is_some_and(|pending| pending.wiped || pending.fields.get(field).is_some_and(|held| held.wiped))
     }
 }

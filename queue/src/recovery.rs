@@ -34,7 +34,8 @@ pub(crate) fn create_missing(db: &mut DB, config: &StoreConfig) -> Result<(), St
     let cache = Cache::new_lru_cache(config.block_cache_bytes);
     for name in families::ALL {
         if db.cf_handle(name).is_none() {
-            db.create_cf(name, &options::family(config, name, &cache)).map_err(|error| refused(config, &error))?;
+            db.create_cf(name, &options::family(config, name, &cache))
+                .map_err(|error| refused(config, &error))?;
         }
     }
     Ok(())
@@ -62,8 +63,12 @@ pub(crate) fn load(db: &DB, config: &StoreConfig) -> Result<Recovered, StoreErro
             Ok(())
         })
     })
-    .and_then(|()| each(db, families::SESSIONS, Key::default().clients(), |key, value| by_client(clients, key, value)))
-    .and_then(|()| each(db, families::SESSIONS, Key::default().grants(), |key, value| by_client(grants, key, value)))
+    .and_then(|()| {
+        each(db, families::SESSIONS, Key::default().clients(), |key, value| by_client(clients, key, value))
+    })
+    .and_then(|()| {
+        each(db, families::SESSIONS, Key::default().grants(), |key, value| by_client(grants, key, value))
+    })
     .map_err(|what| damaged(config, what.to_string()))?;
     // The order of keys is that of name lengths first.
     txns.sort_by(|a, b| a.0.cmp(&b.0));

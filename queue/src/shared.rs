@@ -145,7 +145,10 @@ impl Shared {
     /// What was read; stops the process if it could not be.
     pub(crate) fn read_checked<T, E: std::fmt::Display>(&self, read: Result<T, E>) -> T {
         read.unwrap_or_else(|cause| {
-            panic!("can't read the database in {}: {cause}; check the disk, then start again", self.dir.display())
+            panic!(
+                "can't read the database in {}: {cause}; check the disk, then start again",
+                self.dir.display()
+            )
         })
     }
 

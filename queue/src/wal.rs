@@ -111,8 +111,11 @@ fn log_files(dir: &Path) -> Result<Vec<PathBuf>, WalError> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).map_err(io)? {
         let path = entry.map_err(io)?.path();
-        let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<u64>().ok());
-        if let (Some(number), Some("log")) = (number, path.extension().and_then(|extension| extension.to_str())) {
+        let number =
+            path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<u64>().ok());
+        if let (Some(number), Some("log")) =
+            (number, path.extension().and_then(|extension| extension.to_str()))
+        {
             files.push((number, path));
         }
     }

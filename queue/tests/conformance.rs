@@ -48,9 +48,8 @@ fn session() -> impl Strategy<Value = SessionId> {
 }
 
 fn txn() -> impl Strategy<Value = TxnId> {
-    (client(), session(), prop::sample::select(&[1, 256, u64::MAX][..])).prop_map(|(client, session, sequence)| {
-        TxnId { client, session, sequence: Sequence(sequence) }
-    })
+    (client(), session(), prop::sample::select(&[1, 256, u64::MAX][..]))
+        .prop_map(|(client, session, sequence)| TxnId { client, session, sequence: Sequence(sequence) })
 }
 
 fn value() -> impl Strategy<Value = Value> {
@@ -63,7 +62,11 @@ fn value() -> impl Strategy<Value = Value> {
 }
 
 fn held() -> impl Strategy<Value = Field> {
-    prop_oneof![value().prop_map(Field::Value), any::<u64>().prop_map(Field::List), any::<u64>().prop_map(Field::Set)]
+    prop_oneof![
+        value().prop_map(Field::Value),
+        any::<u64>().prop_map(Field::List),
+        any::<u64>().prop_map(Field::Set)
+    ]
 }
 
 fn decided(byte: u8) -> TxnRecord {
@@ -161,7 +164,8 @@ impl Pair {
                 let committed = self.memory.unsynced() - usize::from(self.memory.has_pending());
                 self.memory.crash_keeping(committed);
                 self.rocks = None;
-                let (rocks, recovered) = RocksStore::open(config(&self.dir, self.cached_entries_max)).expect("opens again");
+                let (rocks, recovered) =
+                    RocksStore::open(config(&self.dir, self.cached_entries_max)).expect("opens again");
                 self.boots += 1;
                 assert_eq!(rocks.boot(), self.boots);
                 assert_eq!(recovered, self.memory.recover());
@@ -209,7 +213,11 @@ fn check_scans(memory: &impl Store, rocks: &impl Store) {
         for table in [None, Some("a"), Some("student"), Some("é"), Some("none"), Some("a/b"), Some("")] {
             for limit in [0, 1, 3, 100] {
                 let found = rocks.records_after(table, after.as_ref(), limit);
-                assert_eq!(memory.records_after(table, after.as_ref(), limit), found, "{table:?} {after:?} {limit}");
+                assert_eq!(
+                    memory.records_after(table, after.as_ref(), limit),
+                    found,
+                    "{table:?} {after:?} {limit}"
+                );
             }
         }
     }
@@ -295,7 +303,11 @@ fn memory_crash_keeps_whole_batches() {
     let record = RecordId::new("a/b").expect("valid");
     for version in 1..=3 {
         memory.write(Write::PutRecord(record.clone(), Version(version)));
-        memory.write(Write::PutField(record.clone(), FieldName::new("a").expect("valid"), Field::Set(version)));
+        memory.write(Write::PutField(
+            record.clone(),
+            FieldName::new("a").expect("valid"),
+            Field::Set(version),
+        ));
         memory.commit();
     }
     assert_eq!(memory.unsynced(), 3);

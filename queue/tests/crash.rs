@@ -76,7 +76,8 @@ fn killed_process_keeps_what_was_synced() {
             .spawn()
             .expect("starts");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let mut synced = lines.map_while(Result::ok).filter_map(|line| line.strip_prefix("synced ")?.parse::<u64>().ok());
+        let mut synced =
+            lines.map_while(Result::ok).filter_map(|line| line.strip_prefix("synced ")?.parse::<u64>().ok());
         promised = synced.nth(kill * 97).expect("it syncs until it is killed");
         child.kill().expect("SIGKILL");
         // What it said before it died counts too.

@@ -37,7 +37,8 @@ fn database_in_use_is_refused_with_its_holder() {
     let dir = tempfile::tempdir().expect("a folder for the test");
     let (store, _) = RocksStore::open(config(dir.path())).expect("opens");
     let error = refusal(config(dir.path()));
-    let holder_named = matches!(&error, StoreError::Locked { holder, .. } if *holder == std::process::id().to_string());
+    let holder_named =
+        matches!(&error, StoreError::Locked { holder, .. } if *holder == std::process::id().to_string());
     assert!(holder_named, "{error}");
     let syncer = store.syncer();
     drop(store);
@@ -113,7 +114,8 @@ fn damaged_value_is_refused_when_it_is_loaded() {
 #[test]
 fn nearly_full_disk_takes_no_new_work_and_still_writes() {
     let dir = tempfile::tempdir().expect("a folder for the test");
-    let (mut store, _) = RocksStore::open(StoreConfig { reserve_bytes: u64::MAX, ..config(dir.path()) }).expect("opens");
+    let (mut store, _) =
+        RocksStore::open(StoreConfig { reserve_bytes: u64::MAX, ..config(dir.path()) }).expect("opens");
     assert!(!store.accepting());
     store.write(Write::PutRecord(RecordId::new("student/1").expect("valid"), Version(1)));
     store.commit().expect("outcomes may draw on the reserve");

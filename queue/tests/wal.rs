@@ -96,7 +96,8 @@ fn options_in_effect_are_those_that_were_decided() {
     let dir = tempfile::tempdir().expect("a folder for the test");
     let (_store, _) = RocksStore::open(config(dir.path())).expect("opens");
     let files = fs::read_dir(dir.path()).expect("lists").map(|entry| entry.expect("lists").path());
-    let options = files.filter(|file| file.to_string_lossy().contains("OPTIONS-")).max().expect("RocksDB writes one");
+    let options =
+        files.filter(|file| file.to_string_lossy().contains("OPTIONS-")).max().expect("RocksDB writes one");
     let text = fs::read_to_string(options).expect("reads");
     for line in [
         "wal_recovery_mode=kAbsoluteConsistency",
@@ -196,7 +197,8 @@ fn missing_log_is_refused() {
     let (mut store, _) = RocksStore::open(small(dir.path())).expect("opens");
     let logs = |dir: &Path| {
         let files = fs::read_dir(dir).expect("lists").map(|entry| entry.expect("lists").path());
-        let mut logs: Vec<_> = files.filter(|file| file.extension().is_some_and(|ext| ext == "log")).collect();
+        let mut logs: Vec<_> =
+            files.filter(|file| file.extension().is_some_and(|ext| ext == "log")).collect();
         logs.sort();
         logs
     };
@@ -261,8 +263,11 @@ fn rocksdb_alone_drops_synced_writes_silently() {
         bytes[start..start + 4096].fill(0);
     });
     let torn = changed(|bytes| bytes.truncate(bytes.len() - 3));
-    let modes =
-        [DBRecoveryMode::AbsoluteConsistency, DBRecoveryMode::TolerateCorruptedTailRecords, DBRecoveryMode::PointInTime];
+    let modes = [
+        DBRecoveryMode::AbsoluteConsistency,
+        DBRecoveryMode::TolerateCorruptedTailRecords,
+        DBRecoveryMode::PointInTime,
+    ];
     let found = |dir: &TempDir| modes.map(|mode| held(copy(dir.path()).path(), mode).ok());
     assert_eq!(found(&flipped), [None, None, Some(101)]);
     assert_eq!(found(&length), [None, Some(101), Some(101)]);

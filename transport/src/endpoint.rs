@@ -123,6 +123,9 @@ pub(crate) struct Shared {
     closing: watch::Sender<bool>,
 }
 
+/// How long an endpoint that doesn't listen lets its last packets leave.
+const GOODBYE: Duration = Duration::from_millis(5);
+
 impl Endpoint {
     /// Opens the socket and begins to dial. Must be called in a tokio runtime, in which everything then runs.
     pub async fn start(config: EndpointConfig) -> Result<(Endpoint, mpsc::Receiver<Event>), TransportError> {
@@ -196,7 +199,11 @@ impl Endpoint {
         // What a peer has not acknowledged by then is lost, as it may be with any connection.
         let _ = timeout(shared.config.close_timeout, flushed).await;
         shared.abandon();
-        let _ = timeout(shared.config.close_timeout, quic.wait_idle()).await;
+        // A node waits out QUIC's draining, so that its port is free for the next start. A client has no port to give
+        // back: it waits until its goodbye has been sent, and people don't wait for it.
+        let draining =
+            if shared.config.listen.is_some() { shared.config.close_timeout } else { GOODBYE };
+        let _ = timeout(draining, quic.wait_idle()).await;
         drop((quic, connections));
         let released = async {
             // Nothing tells when the last task lets go of the socket; it is a matter of a few polls.
@@ -204,7 +211,9 @@ impl Endpoint {
                 sleep(Duration::from_millis(1)).await;
             }
         };
-        let _ = timeout(shared.config.close_timeout, released).await;
+        if shared.config.listen.is_some() {
+            let _ = timeout(shared.config.close_timeout, released).await;
+        }
     }
 }
 

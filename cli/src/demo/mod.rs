@@ -106,7 +106,8 @@ async fn demonstrate(
     }
     let seconds = began.elapsed().as_secs_f64();
     registration.progress.finish();
-    conclude(&client, &registration, struck, seconds).await
+    client.close().await;
+    conclude(global, cluster, &registration, struck, seconds).await
 }
 
 /// Adds students and courses through several sessions.
@@ -186,15 +187,15 @@ async fn show(registration: &Registration, began: Instant, open_for: Duration) {
 
 /// Reads everything, and compares it with what was acknowledged.
 async fn conclude(
-    client: &Client,
+    global: &Global,
+    cluster: &TemporaryCluster,
     registration: &Registration,
     faults: Vec<Fault>,
     seconds: f64,
 ) -> Result<DemoReport, Failure> {
-    let (verification, seen) = verify::verify(client, true).await?;
+    let (verification, seen) = verify::verify(global, true).await?;
     let lost: u64 = faults.iter().map(|fault| fault.resolved_before).sum();
-    let resolved = resolved_by_peers(client.cluster().participants()).await + lost;
-    client.clone().close().await;
+    let resolved = resolved_by_peers(cluster.cluster().participants()).await + lost;
     let differences = registration
         .acknowledged()
         .iter()

@@ -9,7 +9,7 @@ use crate::{
     registrar::records,
     status::Status,
 };
-use assent_client::Client;
+use assent_client::Nodes;
 use assent_protocol::{
     ids::{NodeId, RecordId},
     operation::{FieldContent, RecordContent, Value},
@@ -52,12 +52,12 @@ pub(crate) struct Course {
 
 impl University {
     /// Scans every participant. Students first: so a course that a scanned schedule names is there to be scanned.
-    pub(crate) async fn scan(client: &Client) -> Result<University, Failure> {
+    pub(crate) async fn scan(nodes: &Nodes, cluster: &Cluster) -> Result<University, Failure> {
         let mut university = University::default();
         for table in ["student", "course"] {
-            for node in client.scan(Some(table)).await {
+            for node in nodes.scan(Some(table)).await {
                 let records = node.reply.map_err(|error| unread(&node.name, &error))?;
-                university.take(client.cluster(), table, (node.node, &node.name), records);
+                university.take(cluster, table, (node.node, &node.name), records);
             }
         }
         Ok(university)

@@ -38,7 +38,7 @@ impl Participant {
             }
             Held::Expired | Held::IdReused | Held::Declined(_) => return turn.standing(from, &subject, held),
         }
-        if prepare.watermark.0 >= self.sessions.watermark(&subject.txn).0 + WATERMARK_STEP {
+        if prepare.watermark.0 >= self.sessions.watermark(&subject.txn).0.saturating_add(WATERMARK_STEP) {
             self.raise_watermark(&subject.txn.client, subject.txn.session, prepare.watermark, turn);
         }
         if !prepare.participants.contains(&self.config.node) {

@@ -74,7 +74,7 @@ impl Sessions {
 
     /// Whether the client has said that it has the answer.
     pub(super) fn is_expired(&self, txn: &TxnId) -> bool {
-        txn.sequence < self.watermark(txn)
+        txn.sequence < self.watermark(txn) || self.has_ended(&txn.client, txn.session)
     }
 
     /// The watermark of a transaction's session, as far as is known here; of an ended one, above everything.

@@ -178,5 +178,8 @@ fn torn_write_is_cut_across_files() {
     assert_eq!(fs::read(dir.path().join("000005.log")).expect("reads"), []);
     // A whole batch is missing between two files, and no mark covers it.
     let found = look(&dir, &[&log.bytes[..log.ends[2]], new]);
-    assert!(matches!(&found, Ok(Some(cut)) if cut.offset == 0 && cut.file.ends_with("000005.log")), "{found:?}");
+    assert!(
+        matches!(&found, Ok(Some(cut)) if cut.offset == 0 && cut.file.ends_with("000005.log")),
+        "{found:?}"
+    );
 }
