@@ -10,7 +10,7 @@ use assent_protocol::{
 };
 use assent_transport::{
     Cluster, Dial, Endpoint, EndpointConfig, Event, Identity, Role, TransportError,
-    node::{Clock, publish},
+    node::{Clock, SpanMeters, publish},
 };
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
@@ -69,7 +69,7 @@ pub async fn run(
     let endpoint_config = EndpointConfig::new(config.identity, config.cluster.clone(), Some(address), Dial::Mesh);
     let (endpoint, events) = Endpoint::start(endpoint_config).await?;
     tracing::info!(%name, %id, address = %endpoint.local_address(), "coordinator is listening");
-    let node = Node { machine, endpoint, clock: Clock::default(), out: Vec::new(), waiting, ready };
+    let node = Node { machine, endpoint, clock: Clock::default(), spans: SpanMeters::new("coordinator"), out: Vec::new(), waiting, ready };
     node.run(events, shutdown).await;
     Ok(())
 }
@@ -78,6 +78,7 @@ struct Node {
     machine: Coordinator,
     endpoint: Endpoint,
     clock: Clock,
+    spans: SpanMeters,
     out: Vec<(Peer, Message)>,
     /// Participants that have not been connected yet.
     waiting: BTreeSet<NodeId>,
@@ -116,6 +117,7 @@ impl Node {
                 self.handle(now, Input::Tick);
             }
             self.send();
+            self.spans.record(self.machine.take_spans());
         }
         tracing::info!("coordinator stops");
         self.endpoint.close().await;

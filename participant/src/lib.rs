@@ -16,7 +16,7 @@ use assent_protocol::{
 use assent_queue::{RocksStore, StoreConfig, StoreError};
 use assent_transport::{
     Cluster, Dial, Endpoint, EndpointConfig, Event, Identity, Role, TransportError,
-    node::{Clock, publish},
+    node::{Clock, SpanMeters, publish},
 };
 use outgoing::Outgoing;
 use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
@@ -87,7 +87,7 @@ pub async fn run(
     tracing::info!(%name, %id, address = %endpoint.local_address(), "participant is listening");
     ready.send_replace(true);
     let outgoing = Outgoing::new(endpoint.clone(), sync);
-    let node = Node { machine, store, endpoint, outgoing, clock, out: Vec::new() };
+    let node = Node { machine, store, endpoint, outgoing, clock, spans: SpanMeters::new("participant"), out: Vec::new() };
     node.run(events, synced, shutdown).await
 }
 
@@ -97,6 +97,7 @@ struct Node {
     endpoint: Endpoint,
     outgoing: Outgoing,
     clock: Clock,
+    spans: SpanMeters,
     out: Vec<(Peer, Message)>,
 }
 
@@ -137,6 +138,7 @@ impl Node {
                 self.handle(now, Input::Tick);
             }
             let written = self.store.commit()?;
+            self.spans.record(self.machine.take_spans());
             self.outgoing.take_turn(written > 0, &mut self.out)?;
         }
         tracing::info!("participant stops");

@@ -27,5 +27,6 @@ pub mod message;
 pub mod operation;
 pub mod outcome;
 pub mod participant;
+pub mod span;
 pub mod storage;
 pub mod workspace;

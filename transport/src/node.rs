@@ -2,7 +2,10 @@
 //!
 //! Not here: any decision. The machines know neither clocks nor metrics; this is where the two meet.
 
-use assent_protocol::ids::{Stamp, Time};
+use assent_protocol::{
+    ids::{Stamp, Time},
+    span::Span,
+};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The node's monotonic clock, and the wall clock where a date is needed.
@@ -32,6 +35,26 @@ impl Clock {
     pub fn wall(&self) -> Stamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Stamp(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Histograms of a machine's spans, as `assent_<role>_<span>_seconds`.
+pub struct SpanMeters(Vec<(Span, metrics::Histogram)>);
+
+impl SpanMeters {
+    /// The meters of a role. Call it after the recorder is installed.
+    pub fn new(role: &'static str) -> SpanMeters {
+        let meter = |span: Span| (span, metrics::histogram!(format!("assent_{role}_{}_seconds", span.name())));
+        SpanMeters(Span::ALL.map(meter).into())
+    }
+
+    /// Records spans, given in microseconds.
+    pub fn record(&self, spans: impl Iterator<Item = (Span, u64)>) {
+        for (span, us) in spans {
+            if let Some((_, meter)) = self.0.iter().find(|(known, _)| *known == span) {
+                meter.record(us as f64 / 1e6);
+            }
+        }
     }
 }
 

@@ -35,7 +35,7 @@ impl fmt::Display for Figures {
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         write!(
             f,
-            "p50 {:.0} ms, p99 {:.0} ms, max {:.0} ms ({} rounds)",
+            "p50 {:.0} ms, p99 {:.0} ms, max {:.0} ms, {} rounds",
             ms(self.percentile(0.5)),
             ms(self.percentile(0.99)),
             ms(self.max()),

@@ -51,6 +51,7 @@ impl Coordinator {
                 begin,
                 participants,
                 askers: BTreeSet::from([connection]),
+                begun: turn.now,
                 deadline,
                 sponsor: None,
                 results: BTreeMap::new(),

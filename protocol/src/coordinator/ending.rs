@@ -6,6 +6,7 @@ use crate::{
     message::{BATCH_MAX, Held, Message},
     operation::Results,
     outcome::{AbortReason, Answer, Outcome},
+    span::Span,
 };
 use alloc::{collections::BTreeSet, vec::Vec};
 
@@ -21,6 +22,7 @@ impl Coordinator {
         self.count_outcome(&outcome);
         self.undecided -= 1;
         let Some(drive) = self.drives.get_mut(subject) else { return };
+        self.spans.push((Span::Commit, turn.now.0.saturating_sub(drive.begun.0)));
         drive.phase = Phase::Ended { outcome, held: BTreeSet::new(), tells: 0 };
         // Answers and tells need the operations no more.
         for branch in &mut drive.begin.branches {
@@ -148,6 +150,9 @@ impl Coordinator {
     /// Ends a read-only drive with its answer. Nothing is held of it anywhere.
     pub(super) fn end_read(&mut self, subject: &Subject, answer: Answer, turn: &mut Turn<'_>) {
         self.figures.read_only += 1;
+        if let Some(drive) = self.drives.get(subject) {
+            self.spans.push((Span::Read, turn.now.0.saturating_sub(drive.begun.0)));
+        }
         self.end_without_outcome(subject, answer, turn);
     }
 

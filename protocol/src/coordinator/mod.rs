@@ -24,6 +24,7 @@ use crate::{
     message::{Begin, Held, LockStamp, Message},
     operation::Results,
     outcome::{AbortReason, Outcome},
+    span::Span,
 };
 use alloc::{
     boxed::Box,
@@ -115,6 +116,7 @@ pub struct Coordinator {
     /// Outcomes that all participants hold, to be told to each of them.
     all_held: BTreeMap<NodeId, Vec<Subject>>,
     figures: Figures,
+    spans: Vec<(Span, u64)>,
 }
 
 /// One transaction that is being driven.
@@ -124,6 +126,7 @@ struct Drive {
     participants: Vec<NodeId>,
     /// Connections that wait for the answer.
     askers: BTreeSet<u64>,
+    begun: Time,
     deadline: Time,
     /// This process's current attempt at it, once it has made one.
     sponsor: Option<Sponsor>,
@@ -231,6 +234,7 @@ impl Coordinator {
             closings: BTreeMap::new(),
             all_held: BTreeMap::new(),
             figures: Figures::default(),
+            spans: Vec::new(),
         }
     }
 
@@ -257,6 +261,11 @@ impl Coordinator {
     /// When `handle` must be called with [`Input::Tick`] at the latest.
     pub fn next_wake(&self) -> Option<Time> {
         self.agenda.next()
+    }
+
+    /// Takes how long things took, in microseconds, since this was last called.
+    pub fn take_spans(&mut self) -> impl Iterator<Item = (Span, u64)> + '_ {
+        self.spans.drain(..)
     }
 
     /// Named counts since the start.

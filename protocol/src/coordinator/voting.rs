@@ -6,6 +6,7 @@ use crate::{
     message::{Message, Prepare, SponsorAnswer},
     operation::Results,
     outcome::{AbortReason, Outcome},
+    span::Span,
 };
 use alloc::{
     boxed::Box,
@@ -57,6 +58,7 @@ impl Coordinator {
                 let all = votes.len() == drive.participants.len();
                 drive.results.insert(node, results);
                 if all {
+                    self.spans.push((Span::VoteRound, turn.now.0.saturating_sub(drive.begun.0)));
                     self.become_ended(&subject, Outcome::Committed, turn);
                 }
             }

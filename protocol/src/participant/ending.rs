@@ -6,6 +6,7 @@ use crate::{
     locks::Plan,
     message::{BATCH_MAX, Held, Message},
     outcome::{AbortReason, Outcome},
+    span::Span,
     storage::{Decided, Store, Write},
     workspace,
 };
@@ -70,6 +71,7 @@ impl Participant {
         let age = doubt.age(txn);
         // Before the writes: they change what exists, and with it the plan.
         let plan = Plan::of(&doubt.yes.steps, turn.store);
+        self.spans.push((Span::InDoubt, turn.now.0.saturating_sub(doubt.arrived.0)));
         let InDoubt { yes, resolvers, .. } = doubt;
         let subject = Subject { txn: txn.clone(), digest: yes.digest };
         let results = match outcome {

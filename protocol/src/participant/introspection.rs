@@ -5,6 +5,7 @@ use crate::{
     ids::{NodeId, Subject, Time, TxnId},
     locks::Plan,
     message::{Held, InDoubt},
+    span::Span,
     storage::{Store, TxnRecord},
 };
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
@@ -63,6 +64,11 @@ impl Participant {
         };
         let subject = Subject { txn: txn.clone(), digest };
         (self.held(&subject).unwrap_or(Held::Blank), participants)
+    }
+
+    /// Takes how long things took, in microseconds, since this was last called.
+    pub fn take_spans(&mut self) -> impl Iterator<Item = (Span, u64)> + '_ {
+        self.spans.drain(..)
     }
 
     /// Named counts since the start.

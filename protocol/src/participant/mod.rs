@@ -27,6 +27,7 @@ use crate::{
     locks::Locks,
     message::{Held, Message, Prepare},
     outcome::Outcome,
+    span::Span,
     storage::{Decided, Recovered, Store, TxnRecord, Yes},
 };
 use alloc::{
@@ -120,6 +121,7 @@ pub struct Participant {
     acknowledgements: BTreeMap<NodeId, Vec<(Subject, Sequence)>>,
     read_serial: u64,
     figures: Figures,
+    spans: Vec<(Span, u64)>,
 }
 
 /// What is held of one transaction.
@@ -258,6 +260,7 @@ impl Participant {
             acknowledgements: BTreeMap::new(),
             read_serial: 0,
             figures: Figures::default(),
+            spans: Vec::new(),
         };
         for (txn, record) in recovered.txns {
             let entry = match record {

@@ -7,6 +7,7 @@ use crate::{
     message::{Held, Message, Prepare},
     operation::{Operation, Step},
     outcome::{AbortReason, Outcome, Refusal, RefusalKind},
+    span::Span,
     storage::{Decided, Store, TxnRecord, Write, Yes},
     workspace,
 };
@@ -103,6 +104,9 @@ impl Participant {
         };
         let age = queued.age();
         let Queued { prepare, arrived, .. } = queued;
+        if arrived < turn.now {
+            self.spans.push((Span::LockWait, turn.now.0 - arrived.0));
+        }
         let subject = prepare.subject.clone();
         let sponsor = prepare.sponsor;
         if let [_] = prepare.participants[..] {
