@@ -3,7 +3,7 @@
 set -eu
 
 if ! command -v cargo >/dev/null 2>&1; then
-    echo "cargo is missing. Install Rust 1.88 or later: https://rustup.rs" >&2
+    echo "cargo is missing. Install Rust 1.89 or later: https://rustup.rs" >&2
     exit 1
 fi
 

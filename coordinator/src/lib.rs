@@ -96,6 +96,8 @@ impl Node {
             tokio::select! {
                 event = events.recv() => {
                     let Some(event) = event else { break };
+                    // What has reached the socket by now joins this turn: fewer and fuller packets leave.
+                    tokio::task::yield_now().await;
                     let now = self.clock.now();
                     self.on_event(event, now);
                     for _ in 1..EVENTS_PER_TURN_MAX {

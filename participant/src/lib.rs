@@ -120,8 +120,12 @@ impl Node {
                     Some(done) => { done?; self.outgoing.on_synced()?; }
                     None => return Err(NodeError::SyncThread("it has ended".to_string())),
                 },
-                event = events.recv() => {
+                // While a sync runs nothing can leave, so nothing is gained by looking at what arrives: it is taken
+                // in one turn afterwards, with one write and one sync for all of it.
+                event = events.recv(), if !self.outgoing.is_syncing() => {
                     let Some(event) = event else { break };
+                    // What has reached the socket by now joins this turn.
+                    tokio::task::yield_now().await;
                     let now = self.clock.now();
                     self.on_event(event, now);
                     for _ in 1..EVENTS_PER_TURN_MAX {
@@ -129,9 +133,12 @@ impl Node {
                         self.on_event(event, now);
                     }
                 }
-                () = sleep_until(wake) => {}
+                () = sleep_until(wake), if !self.outgoing.is_syncing() => {}
                 _ = publish_at.tick() => self.publish()?,
                 () = &mut shutdown => break,
+            }
+            if self.outgoing.is_syncing() {
+                continue;
             }
             let now = self.clock.now();
             if self.machine.next_wake().is_some_and(|due| due <= now) {

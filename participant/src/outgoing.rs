@@ -1,8 +1,8 @@
 //! Durable before told (R7): what the machine says leaves only after everything written until then is synced.
 //!
-//! Messages of one turn join the group that the next sync frees. While a sync runs, the loop goes on, and all that
-//! is said meanwhile is freed by the sync after it: group commit without a timer. A lone transaction waits for one
-//! sync. Writes that nobody is told of (outcomes) are synced in the background a little later.
+//! What a turn says waits for the sync that the turn begins. What arrives while a sync runs is taken in the turn after
+//! it: group commit without a timer, and a lone transaction waits for one sync. Writes that nobody is told of
+//! (outcomes) are synced in the background a little later.
 
 use crate::{NodeError, sync_thread::SyncThread};
 use assent_protocol::{ids::Peer, message::Message};
@@ -26,6 +26,11 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     pub(crate) fn new(endpoint: Endpoint, sync: SyncThread) -> Self {
         Outgoing { endpoint, sync, syncing: None, gathered: Vec::new(), unsynced_since: None }
+    }
+
+    /// Whether a sync runs.
+    pub(crate) fn is_syncing(&self) -> bool {
+        self.syncing.is_some()
     }
 
     /// When the loop must take a turn at the latest, so that what is written gets synced.

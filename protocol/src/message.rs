@@ -113,7 +113,7 @@ pub enum SponsorAnswer {
     Deciding,
     /// It is decided.
     Decided(Outcome),
-    /// This process drives no such attempt.
+    /// This process drives no such attempt, or can't end it by itself any more.
     Gone,
 }
 

@@ -171,7 +171,9 @@ fn different_fields_don_t_meet() {
 #[test]
 fn who_sees_the_whole_record_meets_every_change_in_it() {
     for whole in [read(Selection::Record), require(Check::Version(Version(5)))] {
-        for change in [set("room"), append("log"), add(1, None, None), insert("s9", None), remove("s1", None), delete()] {
+        for change in
+            [set("room"), append("log"), add(1, None, None), insert("s9", None), remove("s1", None), delete()]
+        {
             check_both_ways(whole.clone(), change, false);
         }
     }
@@ -215,7 +217,8 @@ fn creating_a_record_meets_who_would_see_it_absent() {
 fn a_counter_and_a_set_in_one_field_shut_everyone_out() {
     let store = course();
     let mut locks = Locks::default();
-    let strange = Operation::Insert { record: record(COURSE), field: field("credits"), member: member("x"), max: None };
+    let strange =
+        Operation::Insert { record: record(COURSE), field: field("credits"), member: member("x"), max: None };
     locks.hold(&age(1), &plan(&[add(1, None, None), strange.clone()], &store));
     assert!(matches!(locks.admit(&age(2), &plan(&[add(1, None, None)], &store), &store), Admission::Wait(_)));
     let mut locks = Locks::default();
@@ -290,7 +293,10 @@ fn a_seat_is_left_to_the_older_waiter() {
     locks.hold(&age(1), &plan(&[insert("s9", Some(6))], &store));
     assert!(matches!(locks.admit(&age(5), &plan(&two_places, &store), &store), Admission::Wait(_)));
     locks.wait(&age(5), plan(&two_places, &store));
-    assert_eq!(locks.admit(&age(9), &plan(&[insert("s10", Some(6))], &store), &store), Admission::Wait([].into()));
+    assert_eq!(
+        locks.admit(&age(9), &plan(&[insert("s10", Some(6))], &store), &store),
+        Admission::Wait([].into())
+    );
     assert_eq!(locks.admit(&age(3), &plan(&[insert("s10", Some(6))], &store), &store), Admission::Granted);
 }
 
@@ -349,7 +355,9 @@ impl Change {
 
 /// All subsets of the others' sums, added to the value: what may be there when one's own operations are applied.
 fn possible_values(value: i64, others: &[i64]) -> Vec<i64> {
-    others.iter().fold(vec![value], |values, delta| values.iter().flat_map(|value| [*value, value + delta]).collect())
+    others
+        .iter()
+        .fold(vec![value], |values, delta| values.iter().flat_map(|value| [*value, value + delta]).collect())
 }
 
 /// All orders in which a subset of the changes can be applied, each checked by running it.
@@ -368,9 +376,8 @@ fn any_change() -> impl Strategy<Value = Change> {
 
 /// On a roster an insert has only an upper bound, a removal only a lower one.
 fn any_roster_change() -> impl Strategy<Value = Change> {
-    let operation = (any::<bool>(), prop::option::of(0i64..10)).prop_map(|(inserts, bound)| {
-        if inserts { (1, None, bound) } else { (-1, bound, None) }
-    });
+    let operation = (any::<bool>(), prop::option::of(0i64..10))
+        .prop_map(|(inserts, bound)| if inserts { (1, None, bound) } else { (-1, bound, None) });
     prop::collection::vec(operation, 1..4).prop_map(Change)
 }
 

@@ -6,7 +6,9 @@
 use assent_protocol::{
     ids::{FieldName, Member, RecordId, Version},
     memory::MemoryStore,
-    operation::{Check, FieldContent, Operation, ReadResult, RecordContent, Selection, Step, VALUE_BYTES_MAX, Value},
+    operation::{
+        Check, FieldContent, Operation, ReadResult, RecordContent, Selection, Step, VALUE_BYTES_MAX, Value,
+    },
     outcome::{Refusal, RefusalKind},
     storage::{Field, Store},
     workspace::{READ_BYTES_MAX, evaluate, redo},
@@ -147,7 +149,8 @@ fn items_stay_in_the_order_in_which_they_were_appended() {
 #[test]
 fn a_counter_starts_at_zero_and_adds_up() {
     let mut store = committed(vec![add("credits", 6, Some(0), Some(60))]);
-    run(&mut store, vec![add("credits", -2, Some(0), None), add("credits", 1, None, None)]).expect("within bounds");
+    run(&mut store, vec![add("credits", -2, Some(0), None), add("credits", 1, None, None)])
+        .expect("within bounds");
     assert_eq!(store.field(&record(COURSE), &field("credits")), Some(Field::Value(Value::Int(5))));
 }
 
@@ -183,12 +186,16 @@ fn what_is_created_after_a_delete_shows_nothing_of_the_old_record() {
     run(&mut store, vec![delete()]).expect("it is there");
     run(&mut store, vec![append("log", 7), insert("roster", "s2", Some(1))]).expect("it is created anew");
     let content = all(&store).expect("it exists");
-    assert_eq!(content.fields, BTreeMap::from([(field("log"), list(&[7])), (field("roster"), members(&["s2"]))]));
+    assert_eq!(
+        content.fields,
+        BTreeMap::from([(field("log"), list(&[7])), (field("roster"), members(&["s2"]))])
+    );
 }
 
 #[test]
 fn one_transaction_may_delete_and_create_anew() {
-    let mut store = committed(vec![set("room", 1), append("log", 1), append("log", 2), insert("roster", "s1", None)]);
+    let mut store =
+        committed(vec![set("room", 1), append("log", 1), append("log", 2), insert("roster", "s1", None)]);
     let operations = vec![
         delete(),
         require(Check::Absent),
@@ -272,7 +279,10 @@ fn requirements_see_the_earlier_operations_of_their_transaction() {
 #[test]
 fn an_absent_counter_counts_as_zero() {
     let mut store = committed(vec![set("room", 1), require(Check::AtLeast(field("credits"), 0))]);
-    assert_eq!(refused(&mut store, vec![require(Check::AtLeast(field("credits"), 1))]).0, RefusalKind::AtLeast);
+    assert_eq!(
+        refused(&mut store, vec![require(Check::AtLeast(field("credits"), 1))]).0,
+        RefusalKind::AtLeast
+    );
 }
 
 #[test]
@@ -285,7 +295,10 @@ fn each_requirement_that_fails_has_its_own_kind() {
     assert_eq!(refused(&mut store, vec![equals]), (RefusalKind::Equals, 0));
     let absent_equals = require(Check::Equals(field("nothing"), Value::Int(0)));
     assert_eq!(refused(&mut store, vec![absent_equals]), (RefusalKind::Equals, 0));
-    assert_eq!(refused(&mut store, vec![require(Check::AtLeast(field("room"), 2))]), (RefusalKind::AtLeast, 0));
+    assert_eq!(
+        refused(&mut store, vec![require(Check::AtLeast(field("room"), 2))]),
+        (RefusalKind::AtLeast, 0)
+    );
     let contains = require(Check::Contains(field("roster"), member("s2")));
     assert_eq!(refused(&mut store, vec![contains]), (RefusalKind::Contains, 0));
     assert_eq!(refused(&mut store, vec![require(Check::Version(Version(2)))]), (RefusalKind::Version, 0));
@@ -359,7 +372,11 @@ fn an_operation_on_a_field_of_another_type_is_refused() {
         read(Selection::Member(field("list"), member("s1"))),
     ];
     for operation in wrong {
-        assert_eq!(refused(&mut store, vec![operation.clone()]), (RefusalKind::WrongType, 0), "{operation:?}");
+        assert_eq!(
+            refused(&mut store, vec![operation.clone()]),
+            (RefusalKind::WrongType, 0),
+            "{operation:?}"
+        );
     }
 }
 
@@ -368,7 +385,10 @@ fn a_type_can_change_only_through_a_delete() {
     let mut store = committed(vec![append("roster", 1)]);
     assert_eq!(refused(&mut store, vec![insert("roster", "s1", None)]), (RefusalKind::WrongType, 0));
     run(&mut store, vec![delete(), insert("roster", "s1", None)]).expect("the list is gone");
-    assert_eq!(all(&store).map(|content| content.fields), Some(BTreeMap::from([(field("roster"), members(&["s1"]))])));
+    assert_eq!(
+        all(&store).map(|content| content.fields),
+        Some(BTreeMap::from([(field("roster"), members(&["s1"]))]))
+    );
 }
 
 #[test]
@@ -398,7 +418,8 @@ fn a_redo_after_others_have_added_adds_to_what_they_left() {
     let mut store = committed(vec![add("credits", 5, None, Some(10)), insert("roster", "s1", Some(3))]);
     let late = steps(vec![add("credits", 2, None, Some(10)), insert("roster", "s2", Some(3))]);
     evaluate(&late, &store).expect("a Yes");
-    run(&mut store, vec![add("credits", 3, None, Some(10)), insert("roster", "s3", Some(3))]).expect("another one first");
+    run(&mut store, vec![add("credits", 3, None, Some(10)), insert("roster", "s3", Some(3))])
+        .expect("another one first");
     for write in redo(&late, &store) {
         store.write(write);
     }
@@ -412,7 +433,11 @@ fn an_operation_that_is_wrong_in_itself_is_found_before_anything_is_run() {
     let long = Value::Bytes(vec![0; VALUE_BYTES_MAX + 1]);
     let put = |value| Operation::Set { record: record(COURSE), field: field("note"), value };
     assert!(put(long.clone()).check().is_err());
-    assert!(Operation::Append { record: record(COURSE), field: field("log"), value: long.clone() }.check().is_err());
+    assert!(
+        Operation::Append { record: record(COURSE), field: field("log"), value: long.clone() }
+            .check()
+            .is_err()
+    );
     assert!(require(Check::Equals(field("note"), long)).check().is_err());
     assert!(add("credits", 1, Some(2), Some(1)).check().is_err());
     assert!(put(Value::Bytes(vec![0; VALUE_BYTES_MAX])).check().is_ok());
@@ -482,7 +507,12 @@ impl Model {
 fn any_change() -> impl Strategy<Value = Operation> {
     let who = prop::sample::select(vec!["s1", "s2", "s3"]);
     prop_oneof![
-        (-3i64..4, 0i64..3, 3i64..7).prop_map(|(delta, min, max)| add("credits", delta, Some(min - 3), Some(max))),
+        (-3i64..4, 0i64..3, 3i64..7).prop_map(|(delta, min, max)| add(
+            "credits",
+            delta,
+            Some(min - 3),
+            Some(max)
+        )),
         (0i64..9).prop_map(|value| append("log", value)),
         (who.clone(), prop::option::of(0u64..4)).prop_map(|(who, max)| insert("roster", who, max)),
         (who, prop::option::of(0u64..3)).prop_map(|(who, min)| remove("roster", who, min)),

@@ -29,10 +29,10 @@ fn scenarios() -> Vec<PathBuf> {
 
 /// The first line in which two texts differ.
 fn difference(file: &Path, written: &str, played: &str) -> String {
-    let mut lines = (1..).zip(played.lines().map(Some).chain([None]).zip(written.lines().map(Some).chain([None])));
-    let (number, (now, then)) = lines
-        .find(|(_, (now, then))| now != then)
-        .unwrap_or((written.lines().count(), (None, None)));
+    let mut lines =
+        (1..).zip(played.lines().map(Some).chain([None]).zip(written.lines().map(Some).chain([None])));
+    let (number, (now, then)) =
+        lines.find(|(_, (now, then))| now != then).unwrap_or((written.lines().count(), (None, None)));
     let show = |line: Option<&str>| line.unwrap_or("    (the end)").to_string();
     format!("{}:{number}\n  written: {}\n  played:  {}\n", file.display(), show(then), show(now))
 }

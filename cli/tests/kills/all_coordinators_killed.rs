@@ -108,7 +108,8 @@ async fn watch(client: &Client, killed: Instant) -> Decided {
     let mut undecided = first;
     let mut empty = 0;
     while empty < EMPTY_LOOKS {
-        let (votes_left, any_left) = (undecided.iter().any(|one| votes.contains(&held(one))), !undecided.is_empty());
+        let (votes_left, any_left) =
+            (undecided.iter().any(|one| votes.contains(&held(one))), !undecided.is_empty());
         tokio::time::sleep(LOOK_EVERY).await;
         undecided = in_doubt(client).await;
         let after = killed.elapsed();

@@ -53,7 +53,8 @@ impl Campus {
                 assert!(matches!(filled, Outcome::Committed(_)), "{filled:?}");
                 of.push(id);
             }
-            if purses.len() == directory.participants().len() && purses.values().all(|of| of.len() == PURSES) {
+            if purses.len() == directory.participants().len() && purses.values().all(|of| of.len() == PURSES)
+            {
                 break;
             }
         }
@@ -108,7 +109,8 @@ impl Campus {
 
     /// A move of a few coins from a purse of one participant to purses of others.
     pub(crate) fn move_between(&self, nodes: &BTreeSet<NodeId>, random: &mut Random) -> Change {
-        let mut purses: Vec<String> = nodes.iter().map(|node| random.one_of(&self.purses[node]).clone()).collect();
+        let mut purses: Vec<String> =
+            nodes.iter().map(|node| random.one_of(&self.purses[node]).clone()).collect();
         let from = random.below(purses.len());
         purses.swap(0, from);
         let coins = 1 + random.below(5) as i64;

@@ -136,7 +136,11 @@ impl Desk {
                     Outcome::Unknown(again) => {
                         let (id, doubt) = (again.id(), again.doubt());
                         // The session keeps its answers until it has them (R8).
-                        assert_ne!(doubt, Doubt::Expired, "{id} was forgotten before its client knew its outcome");
+                        assert_ne!(
+                            doubt,
+                            Doubt::Expired,
+                            "{id} was forgotten before its client knew its outcome"
+                        );
                         assert!(began.elapsed() < SETTLED_WITHIN, "{id} stays unknown: {doubt}");
                         continue;
                     }
@@ -177,7 +181,8 @@ impl Desk {
             Change::Coins(moves) => {
                 let mut transaction = Transaction::new();
                 for (purse, delta) in moves {
-                    transaction = transaction.add(&**purse, "coins", *delta, 0..).set(&**purse, "last", *delta);
+                    transaction =
+                        transaction.add(&**purse, "coins", *delta, 0..).set(&**purse, "last", *delta);
                 }
                 transaction
             }

@@ -78,14 +78,24 @@ async fn strike(nodes: &Nodes, random: &mut Random) {
         apart_committed += apart.iter().filter(during).count();
         committed += calls.iter().filter(|call| call.committed).count();
     }
-    println!("each participant killed in turn, {} times: {committed} commits, {unknown} outcomes unknown at first, all learnt", rounds());
+    println!(
+        "each participant killed in turn, {} times: {committed} commits, {unknown} outcomes unknown at first, all learnt",
+        rounds()
+    );
     println!("  others, meanwhile: {apart_committed} commits that did not touch the dead one");
-    println!("    longest call               {}, prepare deadline {} ms", times.longest_call, PREPARE_DEADLINE.as_millis());
+    println!(
+        "    longest call               {}, prepare deadline {} ms",
+        times.longest_call,
+        PREPARE_DEADLINE.as_millis()
+    );
     println!("    longest time without one   {}", times.longest_gap);
     println!("  start -> ready               {}", times.ready);
     println!("  start -> first success       {}", times.first_success);
     let bound = PREPARE_DEADLINE + SLACK;
-    assert!(times.longest_call.max() < bound, "a call that did not touch the dead participant took longer than {bound:?}");
+    assert!(
+        times.longest_call.max() < bound,
+        "a call that did not touch the dead participant took longer than {bound:?}"
+    );
     assert!(times.longest_gap.max() < bound, "for longer than {bound:?} the others committed nothing");
     client.close().await;
 }
@@ -112,7 +122,8 @@ fn longest_call(calls: &[&Call], from: Instant, to: Instant) -> Duration {
 /// The longest time between two moments in which none of the calls was committed.
 fn longest_gap(calls: &[&Call], from: Instant, to: Instant) -> Duration {
     let committed = calls.iter().filter(|call| call.committed).map(|call| call.ended);
-    let mut moments: Vec<Instant> = committed.filter(|at| (from..to).contains(at)).chain([from, to]).collect();
+    let mut moments: Vec<Instant> =
+        committed.filter(|at| (from..to).contains(at)).chain([from, to]).collect();
     moments.sort();
     moments.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
 }

@@ -49,7 +49,8 @@ impl Nodes {
 
     /// The process of a node.
     pub(crate) fn pid(&self, node: &Node) -> i32 {
-        let text = fs::read_to_string(self.running.dir().join(&node.name).join("pid")).expect("it was started");
+        let text =
+            fs::read_to_string(self.running.dir().join(&node.name).join("pid")).expect("it was started");
         let file: toml::Table = toml::from_str(&text).expect("the program has written it");
         let pid = file["pid"].as_integer().and_then(|pid| i32::try_from(pid).ok());
         pid.expect("the program has written it")
@@ -120,7 +121,9 @@ fn runs(pid: i32) -> bool {
 pub(crate) async fn in_doubt(client: &Client) -> Vec<(String, InDoubt)> {
     let mut all = Vec::new();
     for node in client.in_doubt().await {
-        let held = node.reply.unwrap_or_else(|error| panic!("{} can't be asked what is in doubt: {error}", node.name));
+        let held = node
+            .reply
+            .unwrap_or_else(|error| panic!("{} can't be asked what is in doubt: {error}", node.name));
         all.extend(held.into_iter().map(|one| (node.name.clone(), one)));
     }
     all

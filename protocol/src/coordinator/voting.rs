@@ -141,10 +141,15 @@ impl Coordinator {
                 self.become_vetoing(&subject, AbortReason::Deadline, turn);
                 SponsorAnswer::Deciding
             }
-            // The veto, or the call to resolve, goes to the asker with this answer: it is being ended.
-            Some((Phase::Vetoing { .. } | Phase::Resolving { .. }, _)) => {
+            // The veto goes to the asker with this answer: it is being ended.
+            Some((Phase::Vetoing { .. }, _)) => {
                 self.ask(&subject, node, turn);
                 SponsorAnswer::Deciding
+            }
+            // Only everyone together knows, and it may not reach everyone: others need not wait for it.
+            Some((Phase::Resolving { .. }, _)) => {
+                self.ask(&subject, node, turn);
+                SponsorAnswer::Gone
             }
             // It vetoed this attempt everywhere and waits for another coordinator: this one ends nothing any more.
             Some((Phase::AskingSponsor { .. } | Phase::Peeking { .. }, _)) => SponsorAnswer::Gone,

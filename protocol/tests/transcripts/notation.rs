@@ -57,7 +57,8 @@ impl Contents {
             Message::Prepare(prepare) => {
                 let mark = prepare.watermark.0;
                 let watermark = if mark > 0 { format!(" watermark {mark}") } else { String::new() };
-                let (subject, by, steps) = (self.of(&prepare.subject), sponsor(prepare.sponsor), steps(&prepare.steps));
+                let (subject, by, steps) =
+                    (self.of(&prepare.subject), sponsor(prepare.sponsor), steps(&prepare.steps));
                 format!("prepare {subject} sponsor {by}{watermark} [{steps}]")
             }
             Message::Vote { subject, sponsor: by, results: seen } => {
@@ -75,13 +76,17 @@ impl Contents {
                 };
                 format!("tell {} {}{watermark}", self.of(subject), outcome(how))
             }
-            Message::Standing { subject, held: what } => format!("standing {} {}", self.of(subject), held(what)),
+            Message::Standing { subject, held: what } => {
+                format!("standing {} {}", self.of(subject), held(what))
+            }
             Message::Peek { subject, .. } => format!("peek {}", self.of(subject)),
             Message::Resolve { subject, sponsor: by, .. } => {
                 let by = by.map(|by| format!(" by its sponsor {}", sponsor(by))).unwrap_or_default();
                 format!("resolve {}{by}", self.of(subject))
             }
-            Message::Pledged { subject, results: seen } => format!("pledged {}{}", self.of(subject), results(seen)),
+            Message::Pledged { subject, results: seen } => {
+                format!("pledged {}{}", self.of(subject), results(seen))
+            }
             Message::AskSponsor { subject, sponsor: by } => {
                 format!("ask-sponsor {} sponsor {}", self.of(subject), sponsor(*by))
             }
@@ -93,9 +98,12 @@ impl Contents {
                 };
                 format!("sponsor-says {} sponsor {}: {says}", self.of(subject), sponsor(*by))
             }
-            Message::Wound { subject, sponsor: by } => format!("wound {} sponsor {}", self.of(subject), sponsor(*by)),
+            Message::Wound { subject, sponsor: by } => {
+                format!("wound {} sponsor {}", self.of(subject), sponsor(*by))
+            }
             Message::OutcomesHeld { held } => {
-                let all = held.iter().map(|(subject, mark)| format!("{}{}", self.of(subject), watermark(mark.0)));
+                let all =
+                    held.iter().map(|(subject, mark)| format!("{}{}", self.of(subject), watermark(mark.0)));
                 format!("outcomes-held {}", all.collect::<Vec<_>>().join(", "))
             }
             Message::AllHeld { subjects } => {
@@ -136,7 +144,9 @@ impl Contents {
             Write::PutField(record, name, Field::Value(held)) => format!("{record} {name} = {}", value(held)),
             Write::PutField(record, name, Field::List(items)) => format!("{record} {name} has {items}"),
             Write::PutField(record, name, Field::Set(members)) => format!("{record} {name} has {members}"),
-            Write::PutItem(record, name, index, item) => format!("{record} {name}[{index}] = {}", value(item)),
+            Write::PutItem(record, name, index, item) => {
+                format!("{record} {name}[{index}] = {}", value(item))
+            }
             Write::PutMember(record, name, member) => format!("{record} {name} +{member}"),
             Write::DeleteMember(record, name, member) => format!("{record} {name} -{member}"),
             Write::DeleteField(record, name) => format!("{record} {name} deleted"),
@@ -170,7 +180,8 @@ impl Contents {
 fn about_sessions(message: &Message) -> String {
     match message {
         Message::Watermarks { watermarks } => {
-            let all = watermarks.iter().map(|mark| format!("{}:{} {}", mark.client, mark.session, mark.sequence));
+            let all =
+                watermarks.iter().map(|mark| format!("{}:{} {}", mark.client, mark.session, mark.sequence));
             format!("watermarks {}", all.collect::<Vec<_>>().join(", "))
         }
         Message::GrantSession { client, request } => format!("grant-session {client} request {request}"),
@@ -184,7 +195,9 @@ fn about_sessions(message: &Message) -> String {
         Message::SessionClosed { session } => format!("session-closed {session}"),
         Message::TouchSession { client, session } => format!("touch-session {client}:{session}"),
         Message::AskSession { client, session } => format!("ask-session {client}:{session}"),
-        Message::EndSession(end) => format!("end-session {}:{} all below {}", end.client, end.session, end.all_below),
+        Message::EndSession(end) => {
+            format!("end-session {}:{} all below {}", end.client, end.session, end.all_below)
+        }
         Message::SessionEnded(end) => {
             format!("session-ended {}:{} all below {}", end.client, end.session, end.all_below)
         }
@@ -336,7 +349,8 @@ fn operation(operation: &Operation) -> String {
         Operation::Delete { record } => format!("delete {record}"),
         Operation::Append { record, field, value: new } => format!("append {record} {field} {}", value(new)),
         Operation::Add { record, field, delta, min, max } => {
-            let (min, max) = (bound("min", min.map(|b| b.to_string())), bound("max", max.map(|b| b.to_string())));
+            let (min, max) =
+                (bound("min", min.map(|b| b.to_string())), bound("max", max.map(|b| b.to_string())));
             format!("add {record} {field} {delta:+}{min}{max}")
         }
         Operation::Insert { record, field, member, max } => {
@@ -366,7 +380,8 @@ fn typed(text: &str) -> Value {
 pub(crate) fn read_operation(text: &str) -> Result<Operation, String> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let bound = |name: &str| words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-    let plain: Vec<&str> = words.iter().copied().filter(|w| !w.starts_with("min=") && !w.starts_with("max=")).collect();
+    let plain: Vec<&str> =
+        words.iter().copied().filter(|w| !w.starts_with("min=") && !w.starts_with("max=")).collect();
     let [verb, record, rest @ ..] = &plain[..] else { return Err(format!("no operation: {text:?}")) };
     let record: RecordId = parsed(record)?;
     Ok(match (*verb, rest) {

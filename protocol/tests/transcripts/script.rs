@@ -55,7 +55,9 @@ impl Script {
     }
 
     fn stage(&mut self) -> Result<&mut Stage, String> {
-        self.stage.as_mut().ok_or_else(|| "a scenario begins with: cluster coordinators=… participants=…".to_string())
+        self.stage
+            .as_mut()
+            .ok_or_else(|| "a scenario begins with: cluster coordinators=… participants=…".to_string())
     }
 
     fn act(&mut self, verb: &str, rest: &str) -> Result<(), String> {
@@ -152,12 +154,14 @@ struct Options {
 
 impl Options {
     fn read(words: &[&str]) -> Result<Options, String> {
-        let mut options = Options { via: NodeId(COORDINATORS_FROM), deadline_ms: 1000, watermark: 0, age_ms: 0 };
+        let mut options =
+            Options { via: NodeId(COORDINATORS_FROM), deadline_ms: 1000, watermark: 0, age_ms: 0 };
         for word in words {
             match word.split_once('=') {
                 Some(("via", name)) => options.via = node(name)?,
                 Some(("deadline", time)) => {
-                    options.deadline_ms = milliseconds(time)?.try_into().map_err(|_| "too long".to_string())?;
+                    options.deadline_ms =
+                        milliseconds(time)?.try_into().map_err(|_| "too long".to_string())?;
                 }
                 Some(("watermark", number)) => options.watermark = read_number(number)?,
                 Some(("age", time)) => options.age_ms = milliseconds(time)?,

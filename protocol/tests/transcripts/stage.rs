@@ -42,7 +42,12 @@ impl Store for Disk {
     fn grant(&self, client: &ClientName) -> Option<GrantRecord> {
         self.store.grant(client)
     }
-    fn records_after(&self, table: Option<&str>, after: Option<&RecordId>, limit: usize) -> Vec<(RecordId, Version)> {
+    fn records_after(
+        &self,
+        table: Option<&str>,
+        after: Option<&RecordId>,
+        limit: usize,
+    ) -> Vec<(RecordId, Version)> {
         self.store.records_after(table, after, limit)
     }
     fn write(&mut self, write: Write) {
@@ -55,7 +60,7 @@ enum Machine {
     Coordinator(Box<Coordinator>),
     Participant {
         machine: Box<Participant>,
-        disk: Disk,
+        disk: Box<Disk>,
         /// What was said since the last sync: it leaves when everything written before it has been synced (R7).
         waiting: Vec<(Peer, Message)>,
     },
@@ -75,7 +80,7 @@ struct Flight {
 
 /// What a node is told, of either kind.
 enum Input {
-    Message(Peer, Message),
+    Message(Peer, Box<Message>),
     ClientUp(u64, ClientName),
     Up(NodeId),
     Down(NodeId),
@@ -164,11 +169,16 @@ impl Stage {
     }
 
     fn participant(&self, node: NodeId, start: u64, store: MemoryStore) -> Machine {
-        let limits = participant::Limits { waiting_max: self.settings.waiting_max, ..participant::Limits::default() };
+        let limits =
+            participant::Limits { waiting_max: self.settings.waiting_max, ..participant::Limits::default() };
         let config =
             ParticipantConfig { node, boot: start, started_s: 0, directory: self.directory.clone(), limits };
         let machine = Box::new(Participant::recover(config, store.recover(), &store, self.now));
-        Machine::Participant { machine, disk: Disk { store, written: Vec::new() }, waiting: Vec::new() }
+        Machine::Participant {
+            machine,
+            disk: Box::new(Disk { store, written: Vec::new() }),
+            waiting: Vec::new(),
+        }
     }
 
     fn node(&mut self, id: NodeId) -> Result<&mut Node, String> {
@@ -182,7 +192,8 @@ impl Stage {
             let owner = self.directory.locate(operation.record());
             let Machine::Participant { disk, .. } = &mut self.node(owner)?.machine else { continue };
             let step = Step { index: 0, operation };
-            workspace::evaluate(std::slice::from_ref(&step), &disk.store).map_err(|refused| format!("{refused:?}"))?;
+            workspace::evaluate(std::slice::from_ref(&step), &disk.store)
+                .map_err(|refused| format!("{refused:?}"))?;
             for write in workspace::redo(&[step], &disk.store) {
                 disk.store.write(write);
             }
@@ -214,7 +225,7 @@ impl Stage {
             }
         };
         message.check().map_err(|wrong| format!("a malformed message: {wrong}"))?;
-        self.input(to, Input::Message(Peer::Client(connection), message))
+        self.input(to, Input::Message(Peer::Client(connection), Box::new(message)))
     }
 
     fn chosen(&mut self, choice: &Choice) -> Result<Vec<Flight>, String> {
@@ -234,7 +245,7 @@ impl Stage {
     pub(crate) fn deliver(&mut self, choice: &Choice) -> Result<(), String> {
         for Flight { from, to, message } in self.chosen(choice)? {
             self.delivered.entry((from, to)).or_default().push(message.clone());
-            self.input(to, Input::Message(Peer::Node(from), message))?;
+            self.input(to, Input::Message(Peer::Node(from), Box::new(message)))?;
         }
         Ok(())
     }
@@ -253,7 +264,7 @@ impl Stage {
         let mut latest = delivered.into_iter().rev();
         let message = latest.find(|message| self.contents.message(message).starts_with(words));
         let message = message.ok_or("no such message was delivered over this link")?;
-        self.input(to, Input::Message(Peer::Node(from), message))
+        self.input(to, Input::Message(Peer::Node(from), Box::new(message)))
     }
 
     pub(crate) fn sync(&mut self, id: NodeId) -> Result<(), String> {
@@ -269,7 +280,8 @@ impl Stage {
     /// Delivers and syncs until nothing is under way and everything is durable.
     pub(crate) fn run(&mut self) -> Result<(), String> {
         for _ in 0..100 {
-            let unsynced: Vec<NodeId> = self.nodes.iter().filter(|(_, n)| n.is_unsynced()).map(|(id, _)| *id).collect();
+            let unsynced: Vec<NodeId> =
+                self.nodes.iter().filter(|(_, n)| n.is_unsynced()).map(|(id, _)| *id).collect();
             if unsynced.is_empty() && self.flying.is_empty() {
                 return Ok(());
             }
@@ -287,7 +299,11 @@ impl Stage {
         let until = self.now.after_ms(ms);
         let mut shown = None;
         loop {
-            let wakes = self.nodes.iter().filter(|(_, node)| node.up).filter_map(|(id, n)| Some((n.next_wake()?, *id)));
+            let wakes = self
+                .nodes
+                .iter()
+                .filter(|(_, node)| node.up)
+                .filter_map(|(id, n)| Some((n.next_wake()?, *id)));
             let Some((at, id)) = wakes.min().filter(|(at, _)| *at <= until) else { break };
             self.now = self.now.max(at);
             let before = self.lines.len();
@@ -404,7 +420,7 @@ impl Stage {
                 Vec::new()
             }
             Machine::Participant { machine, disk, waiting } => {
-                machine.handle(now, for_participant(input), disk, &mut out);
+                machine.handle(now, for_participant(input), &mut **disk, &mut out);
                 disk.store.commit();
                 waiting.append(&mut out);
                 let stored = disk.store.recover().txns.into_iter().collect();
@@ -428,7 +444,8 @@ impl Stage {
             let text = self.contents.message(&message);
             match to {
                 Peer::Node(to) => {
-                    let connected = self.nodes.get(&to).is_some_and(|n| n.up) && !self.cut.contains(&pair(from, to));
+                    let connected =
+                        self.nodes.get(&to).is_some_and(|n| n.up) && !self.cut.contains(&pair(from, to));
                     let fate = if connected { "" } else { "not connected: " };
                     self.line(format!("{} -> {}: {fate}{text}", name(from), name(to)));
                     if connected {
@@ -453,7 +470,14 @@ impl Stage {
         match &node.machine {
             Machine::Coordinator(machine) => {
                 let sizes = machine.sizes();
-                lines.push(sizes.iter().take(2).map(|(name, size)| format!("{name} {size}")).collect::<Vec<_>>().join(", "));
+                lines.push(
+                    sizes
+                        .iter()
+                        .take(2)
+                        .map(|(name, size)| format!("{name} {size}"))
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                );
             }
             Machine::Participant { machine, disk, .. } => {
                 for doubt in machine.in_doubt(now) {
@@ -461,19 +485,28 @@ impl Stage {
                     let state = if doubt.queued { "waits for locks" } else { "in doubt" };
                     let pledged = if doubt.pledged { ", pledged" } else { "" };
                     let missing: Vec<String> = doubt.missing.iter().map(|node| name(*node)).collect();
-                    let missing =
-                        if missing.is_empty() { String::new() } else { format!(", silent: {}", missing.join(" ")) };
+                    let missing = if missing.is_empty() {
+                        String::new()
+                    } else {
+                        format!(", silent: {}", missing.join(" "))
+                    };
                     let records: Vec<&str> = doubt.records.iter().map(RecordId::as_str).collect();
                     let by = notation::sponsor(doubt.sponsor);
-                    lines.push(format!("{subject} {state} for {by}{pledged}{missing}: {}", records.join(" ")));
+                    lines
+                        .push(format!("{subject} {state} for {by}{pledged}{missing}: {}", records.join(" ")));
                 }
+                // By the text of their ids, whatever order the machine keeps them in.
+                lines.sort();
+                let undecided = lines.len();
                 for (txn, record) in disk.store.recover().txns {
                     if let TxnRecord::Decided(_) = record {
                         lines.push(format!("holds {}", contents.held(&txn, &record)));
                     }
                 }
+                lines[undecided..].sort();
                 let sizes = machine.sizes(now);
-                let locked = sizes.iter().find(|(name, _)| *name == "records_locked").map_or(0, |(_, size)| *size);
+                let locked =
+                    sizes.iter().find(|(name, _)| *name == "records_locked").map_or(0, |(_, size)| *size);
                 if locked > 0 {
                     lines.push(format!("records locked or waited for: {locked}"));
                 }
@@ -488,9 +521,12 @@ impl Stage {
 }
 
 fn fields(store: &MemoryStore, record: &RecordId) -> String {
-    let all = Step { index: 0, operation: Operation::Read { record: record.clone(), what: Selection::Record } };
+    let all =
+        Step { index: 0, operation: Operation::Read { record: record.clone(), what: Selection::Record } };
     let Ok(results) = workspace::evaluate(&[all], store) else { return String::new() };
-    let Some((_, ReadResult::Record(Some(record)))) = results.into_iter().next() else { return String::new() };
+    let Some((_, ReadResult::Record(Some(record)))) = results.into_iter().next() else {
+        return String::new();
+    };
     let show = |(name, held): (&FieldName, &FieldContent)| format!(" {name} {}", content(held));
     record.fields.iter().map(show).collect()
 }
@@ -513,7 +549,7 @@ impl Node {
 
 fn for_coordinator(input: Input) -> coordinator::Input {
     match input {
-        Input::Message(from, message) => coordinator::Input::Message(from, message),
+        Input::Message(from, message) => coordinator::Input::Message(from, *message),
         Input::ClientUp(connection, client) => coordinator::Input::ClientUp(connection, client),
         Input::Up(node) => coordinator::Input::Up(node),
         Input::Down(node) => coordinator::Input::Down(Peer::Node(node)),
@@ -523,7 +559,7 @@ fn for_coordinator(input: Input) -> coordinator::Input {
 
 fn for_participant(input: Input) -> participant::Input {
     match input {
-        Input::Message(from, message) => participant::Input::Message(from, message),
+        Input::Message(from, message) => participant::Input::Message(from, *message),
         Input::Up(node) => participant::Input::Up(node),
         Input::Down(node) => participant::Input::Down(Peer::Node(node)),
         Input::Accepting(accepting) => participant::Input::Accepting(accepting),
