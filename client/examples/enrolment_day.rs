@@ -53,7 +53,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::connect(config).await?;
     let registrar = Registrar::new(client.clone());
 
-    for (id, title, capacity) in [("LOGIC", "Mathematical logic", Some(CAPACITY)), ("POETRY", "Poetry", None)] {
+    for (id, title, capacity) in [("LOGIC", "Mathematical logic", Some(CAPACITY)), ("POETRY", "Poetry", None)]
+    {
         let course = NewCourse { id: id.to_owned(), title: title.to_owned(), credits: 6, capacity };
         unless_there(registrar.add_course(&course).await)?;
     }
@@ -70,7 +71,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 let mut results: BTreeMap<String, u32> = BTreeMap::new();
                 for number in (session..STUDENTS).step_by(SESSIONS as usize) {
                     let id = format!("day-{number}");
-                    let student = NewStudent { id: id.clone(), name: format!("Student {number}"), credits_max: Some(30) };
+                    let student = NewStudent {
+                        id: id.clone(),
+                        name: format!("Student {number}"),
+                        credits_max: Some(30),
+                    };
                     let result = match unless_there(registrar.add_student(&student).await) {
                         Ok(()) => enrol(&registrar, &id).await,
                         Err(failure) => Err(failure),
@@ -96,7 +101,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("{} of {CAPACITY} places in {} are taken", logic.roster.len(), logic.title);
     for student in &logic.roster {
         let student = registrar.schedule(student).await?;
-        assert!(student.schedule.iter().any(|course| course == "LOGIC"), "a roster entry has its schedule entry");
+        assert!(
+            student.schedule.iter().any(|course| course == "LOGIC"),
+            "a roster entry has its schedule entry"
+        );
     }
     for session in sessions {
         session.client().clone().close().await;

@@ -67,7 +67,9 @@ pub enum ConnectError {
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// The certificate is not a client's.
-    #[error("the certificate names the {role} {name}; a client needs one with the role client: assent keys issue")]
+    #[error(
+        "the certificate names the {role} {name}; a client needs one with the role client: assent keys issue"
+    )]
     NotAClient {
         /// Its role.
         role: Role,
@@ -284,8 +286,7 @@ impl Client {
         attempts: u32,
         until: Instant,
     ) -> Outcome {
-        let not_executed =
-            |reason| Outcome::Aborted(Abort::not_executed(None, reason, attempts));
+        let not_executed = |reason| Outcome::Aborted(Abort::not_executed(None, reason, attempts));
         let _permit = match self.permit(until).await {
             Ok(permit) => permit,
             Err(reason) => return not_executed(reason),
@@ -301,7 +302,8 @@ impl Client {
             let Some(sequence) = session.next(until).await else {
                 return not_executed(NotExecuted::SessionFull);
             };
-            let mut request = Request::first(Arc::clone(&self.link), Arc::clone(&session), sequence, stamp, placement);
+            let mut request =
+                Request::first(Arc::clone(&self.link), Arc::clone(&session), sequence, stamp, placement);
             let conclusion = match request.write_down(note).await {
                 Ok(()) => request.drive(Intent::First, until).await,
                 Err(conclusion) => conclusion,
@@ -329,7 +331,10 @@ impl Client {
     ) -> Result<Outcome, NotExecuted> {
         let wrong = |why: String| Err(NotExecuted::Invalid { operation: None, why });
         if id.client != self.link.name {
-            return wrong(format!("{id} is a transaction of the client {}, and this is {}", id.client, self.link.name));
+            return wrong(format!(
+                "{id} is a transaction of the client {}, and this is {}",
+                id.client, self.link.name
+            ));
         }
         // What only reads leaves nothing to settle.
         let intent = if placement.writes { intent } else { Intent::Repeat };

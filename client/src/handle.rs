@@ -32,7 +32,9 @@ impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Doubt::Deadline => "the deadline came before the answer; resolve it",
-            Doubt::Expired => "the cluster has forgotten it, since its client had the answer or its session has ended",
+            Doubt::Expired => {
+                "the cluster has forgotten it, since its client had the answer or its session has ended"
+            }
             Doubt::Closed => "the client was closed before the answer came; repeat it by its id",
             Doubt::Journal => "the journal failed; the request may be replayed after a restart",
         })
@@ -101,7 +103,9 @@ impl Handle {
                     Conclusion::Committed(results) => {
                         Ok(Outcome::Committed(Receipt::new(request, results, self.attempts)))
                     }
-                    Conclusion::Aborted(reason) => Ok(Outcome::Aborted(Abort::new(request, reason, self.attempts))),
+                    Conclusion::Aborted(reason) => {
+                        Ok(Outcome::Aborted(Abort::new(request, reason, self.attempts)))
+                    }
                     Conclusion::Unknown(doubt) => Err(doubt),
                     // Settling never concludes these of what changes something, and only that is ever unknown.
                     Conclusion::NotExecuted(_) | Conclusion::SessionEnded => Err(self.doubt),

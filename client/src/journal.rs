@@ -64,7 +64,9 @@ pub enum JournalError {
         why: &'static str,
     },
     /// It is another client's.
-    #[error("the journal {path} is that of the client {owner}, and this is {client}; give each client its own")]
+    #[error(
+        "the journal {path} is that of the client {owner}, and this is {client}; give each client its own"
+    )]
     Owner {
         /// Which file.
         path: PathBuf,
@@ -74,7 +76,9 @@ pub enum JournalError {
         client: ClientName,
     },
     /// Another version of this library wrote it.
-    #[error("the journal {path} has version {found}, and this library knows version {JOURNAL_VERSION}; finish it with the version that wrote it")]
+    #[error(
+        "the journal {path} has version {found}, and this library knows version {JOURNAL_VERSION}; finish it with the version that wrote it"
+    )]
     Version {
         /// Which file.
         path: PathBuf,
@@ -109,18 +113,16 @@ impl Journal {
     pub(crate) fn open(path: &Path, client: &ClientName) -> Result<(Journal, Vec<Unfinished>), JournalError> {
         let broken = |source| JournalError::Io { path: path.to_owned(), source };
         let lock = lock(path)?;
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(broken)?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(broken)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(broken)?;
         let (entries, good) = frames::read(&bytes)
             .map_err(|corrupt| JournalError::Corrupt { path: path.to_owned(), offset: corrupt.offset })?;
         if good == 0 && !frames::may_be_torn_start(&bytes) {
-            return Err(JournalError::NotAJournal { path: path.to_owned(), why: "it does not begin like one" });
+            return Err(JournalError::NotAJournal {
+                path: path.to_owned(),
+                why: "it does not begin like one",
+            });
         }
         let unfinished = replay(path, client, entries)?;
         if good < bytes.len() {

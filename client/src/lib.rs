@@ -53,8 +53,8 @@ mod window;
 
 pub use assent_protocol::{
     ids::{
-        ClientName, Digest, FieldName, InvalidName, Member, NodeId, RecordId, Sequence, SessionId, Stamp, TxnId,
-        Version,
+        ClientName, Digest, FieldName, InvalidName, Member, NodeId, RecordId, Sequence, SessionId, Stamp,
+        TxnId, Version,
     },
     message::{Held, InDoubt},
     operation::{Check, FieldContent, Operation, ReadResult, RecordContent, Selection, Value},

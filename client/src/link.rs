@@ -175,7 +175,8 @@ impl Link {
     /// Whether any session but this one is still open.
     pub(crate) fn has_other_sessions(&self, session: &Session) -> bool {
         let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut open = sessions.iter().filter_map(Weak::upgrade).filter(|other| !other.has_ended() && !other.earlier);
+        let mut open =
+            sessions.iter().filter_map(Weak::upgrade).filter(|other| !other.has_ended() && !other.earlier);
         open.any(|other| other.id != session.id)
     }
 

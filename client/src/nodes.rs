@@ -5,11 +5,7 @@
 
 mod verdict;
 
-use crate::{
-    carrier::Carrier,
-    config::ClientConfig,
-    random::Random,
-};
+use crate::{carrier::Carrier, config::ClientConfig, random::Random};
 use assent_protocol::{
     ids::{NodeId, Peer, RecordId, TxnId},
     message::{Held, InDoubt, Message, Query, Reply},

@@ -176,7 +176,9 @@ pub enum NotExecuted {
         why: String,
     },
     /// The coordinator understands the request otherwise than this client. Compare the cluster files and versions.
-    #[error("the coordinator can't take the request as it is ({0:?}); do client and nodes have the same cluster file?")]
+    #[error(
+        "the coordinator can't take the request as it is ({0:?}); do client and nodes have the same cluster file?"
+    )]
     Malformed(Malformed),
     /// Too much is under way here or at the coordinator. Try again later.
     #[error("too much is under way; try again later")]
@@ -186,7 +188,9 @@ pub enum NotExecuted {
     Unreachable(String),
     /// Requests of this session wait for one whose outcome is unknown or whose answer was not confirmed. Resolve it or
     /// give it up, or confirm answers.
-    #[error("4096 requests of this session wait for an earlier one that is unresolved or unconfirmed; resolve it, give it up or confirm it")]
+    #[error(
+        "4096 requests of this session wait for an earlier one that is unresolved or unconfirmed; resolve it, give it up or confirm it"
+    )]
     SessionFull,
     /// The session has ended, and a new one could not be opened before the deadline.
     #[error("the session has ended, and no new one could be opened before the deadline")]
@@ -264,14 +268,22 @@ impl fmt::Display for Reason {
         match self {
             Reason::Aborted(reason) => match reason {
                 AbortReason::Refused(refusal) => describe(refusal, f),
-                AbortReason::Conflict => f.write_str("an older transaction needed the same records; try again"),
+                AbortReason::Conflict => {
+                    f.write_str("an older transaction needed the same records; try again")
+                }
                 AbortReason::Deadline => f.write_str("it was not decided before its deadline; try again"),
-                AbortReason::Overloaded => f.write_str("a participant takes no new work now; try again later"),
+                AbortReason::Overloaded => {
+                    f.write_str("a participant takes no new work now; try again later")
+                }
                 AbortReason::Abandoned => {
                     f.write_str("its coordinator was gone before every participant had voted; try again")
                 }
-                AbortReason::IdReused => f.write_str("the id stands for another transaction; use an id for one thing only"),
-                AbortReason::Expired => f.write_str("the id is too old to be run; run it as a new transaction"),
+                AbortReason::IdReused => {
+                    f.write_str("the id stands for another transaction; use an id for one thing only")
+                }
+                AbortReason::Expired => {
+                    f.write_str("the id is too old to be run; run it as a new transaction")
+                }
                 AbortReason::Misplaced(node) => {
                     write!(f, "node {node} can't take it: the cluster files of client and nodes differ")
                 }

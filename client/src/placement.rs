@@ -110,7 +110,8 @@ mod tests {
 
     fn directory() -> Directory {
         let nodes = |ids: &[u16]| ids.iter().copied().map(NodeId).collect::<Vec<_>>();
-        let tables = BTreeMap::from([("course".to_owned(), nodes(&[5])), ("student".to_owned(), nodes(&[3]))]);
+        let tables =
+            BTreeMap::from([("course".to_owned(), nodes(&[5])), ("student".to_owned(), nodes(&[3]))]);
         Directory::new(tables, nodes(&[3, 4, 5]))
     }
 
@@ -156,7 +157,8 @@ mod tests {
         assert_eq!(text, "operation 0: the value is longer than 65,536 bytes");
         let many = (0..=OPERATIONS_MAX).fold(Transaction::new(), |all, _| all.read("a/b"));
         assert_eq!(why(many), "it has 4097 operations, more than 4096");
-        let large = (0..200).fold(Transaction::new(), |all, _| all.set("a/b", "c", "x".repeat(VALUE_BYTES_MAX)));
+        let large =
+            (0..200).fold(Transaction::new(), |all, _| all.set("a/b", "c", "x".repeat(VALUE_BYTES_MAX)));
         assert!(why(large).starts_with("it takes about"));
     }
 

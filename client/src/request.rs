@@ -43,7 +43,11 @@ pub(crate) enum Conclusion {
 
 /// What one attempt gave.
 enum Attempt {
-    Answered { node: NodeId, intent: Intent, answer: Answer },
+    Answered {
+        node: NodeId,
+        intent: Intent,
+        answer: Answer,
+    },
     /// Sent, and the connection was lost.
     Lost,
     /// Sent, and not answered in time.

@@ -233,7 +233,10 @@ mod tests {
     #[test]
     fn preferences_spread_and_fail_over() {
         let mut routes = routes();
-        assert_eq!([0, 1, 2].map(|preference| routes.choose(preference, None)), [Some(ONE), Some(TWO), Some(ONE)]);
+        assert_eq!(
+            [0, 1, 2].map(|preference| routes.choose(preference, None)),
+            [Some(ONE), Some(TWO), Some(ONE)]
+        );
         assert_eq!(routes.choose(0, Some(ONE)), Some(TWO));
         routes.mark_slow(ONE);
         assert_eq!(routes.choose(0, None), Some(TWO));

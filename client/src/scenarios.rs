@@ -127,7 +127,9 @@ async fn an_unknown_is_outstanding_until_it_is_given_up_even_if_the_handle_is_dr
     let id = dropped.id().clone();
     drop(dropped);
     assert_eq!(watermark_next(&client, &stage).await, 1);
-    let Outcome::Unknown(repeated) = client.submit(write().repeat_of(id)).await else { panic!("still unknown") };
+    let Outcome::Unknown(repeated) = client.submit(write().repeat_of(id)).await else {
+        panic!("still unknown")
+    };
     client.give_up(repeated);
     assert_eq!(watermark_next(&client, &stage).await, 4);
 }
@@ -185,7 +187,10 @@ async fn retries_are_new_transactions_of_the_same_age() {
     let first = &begins[0].1;
     for (sequence, (_, begin)) in (1..).zip(&begins) {
         assert_eq!(begin.subject.txn.sequence, Sequence(sequence));
-        assert_eq!((begin.stamp, &begin.branches, begin.intent), (first.stamp, &first.branches, Intent::First));
+        assert_eq!(
+            (begin.stamp, &begin.branches, begin.intent),
+            (first.stamp, &first.branches, Intent::First)
+        );
         assert_eq!(begin.watermark, Sequence(sequence));
     }
 }
@@ -311,7 +316,9 @@ async fn an_id_that_is_not_ones_own_or_was_never_given_is_refused() {
 
 #[tokio::test]
 async fn closing_ends_the_session_unless_something_is_unresolved() {
-    let closed = |stage: &Stage| stage.sent().iter().any(|(_, message)| matches!(message, Message::CloseSession { .. }));
+    let closed = |stage: &Stage| {
+        stage.sent().iter().any(|(_, message)| matches!(message, Message::CloseSession { .. }))
+    };
     let (client, stage) = play(config(), |_, _| commit()).await;
     let kept = client.clone();
     assert!(client.submit(write()).await.is_committed());
@@ -379,7 +386,9 @@ async fn what_is_not_confirmed_is_replayed_in_its_old_session() {
     attempts.sort_by_key(|begin| begin.subject.txn.sequence);
     let seen: Vec<_> = attempts
         .iter()
-        .map(|begin| (begin.subject.txn.session.0, begin.subject.txn.sequence.0, begin.watermark.0, begin.intent))
+        .map(|begin| {
+            (begin.subject.txn.session.0, begin.subject.txn.sequence.0, begin.watermark.0, begin.intent)
+        })
         .collect();
     assert_eq!(seen, [(101, 2, 2, Intent::Repeat), (101, 4, 2, Intent::Repeat)]);
     recovered.iter().for_each(|one| one.outcome.confirm());

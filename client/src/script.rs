@@ -94,7 +94,10 @@ impl Carrier for Stage {
             Message::OpenSession { request } => {
                 let mut sessions = self.0.sessions.lock().expect("no panic");
                 *sessions += 1;
-                self.say(node, Message::SessionOpened { request: *request, session: Some(SessionId(*sessions)) });
+                self.say(
+                    node,
+                    Message::SessionOpened { request: *request, session: Some(SessionId(*sessions)) },
+                );
                 Deed::Silence
             }
             Message::CloseSession { session } => {
@@ -178,13 +181,12 @@ pub(crate) async fn play_with_journal(
     let (stage, events) = stage(script);
     let name = ClientName::new("app").expect("valid");
     let (journal, unfinished) = Journal::open(path, &name).expect("a good journal");
-    let client = scripted(config(), Some(Arc::new(journal)), unfinished, Box::new(stage.clone()), events).await;
+    let client =
+        scripted(config(), Some(Arc::new(journal)), unfinished, Box::new(stage.clone()), events).await;
     (client, stage)
 }
 
-fn stage(
-    script: impl Fn(NodeId, &Begin) -> Deed + Send + Sync + 'static,
-) -> (Stage, mpsc::Receiver<Event>) {
+fn stage(script: impl Fn(NodeId, &Begin) -> Deed + Send + Sync + 'static) -> (Stage, mpsc::Receiver<Event>) {
     let (events, arriving) = mpsc::channel(100_000);
     let inner = Inner { script: Box::new(script), sent: Mutex::default(), events, sessions: Mutex::new(100) };
     let stage = Stage(Arc::new(inner));

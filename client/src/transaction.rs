@@ -122,7 +122,11 @@ impl Transaction {
         value: impl IntoValue,
     ) -> Self {
         self.with(|| {
-            Ok(Operation::Append { record: record.named()?, field: field.named()?, value: value.into_value() })
+            Ok(Operation::Append {
+                record: record.named()?,
+                field: field.named()?,
+                value: value.into_value(),
+            })
         })
     }
 

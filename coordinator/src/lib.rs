@@ -36,7 +36,9 @@ pub struct NodeConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// The cluster file does not name it.
-    #[error("the cluster file has no coordinator named {0:?}: add it there, or correct the name in the node's configuration")]
+    #[error(
+        "the cluster file has no coordinator named {0:?}: add it there, or correct the name in the node's configuration"
+    )]
     NotInCluster(String),
     /// The network endpoint could not start.
     #[error(transparent)]
@@ -66,10 +68,19 @@ pub async fn run(
         limits: config.limits,
     });
     let waiting = config.cluster.participants().map(|node| node.id).collect();
-    let endpoint_config = EndpointConfig::new(config.identity, config.cluster.clone(), Some(address), Dial::Mesh);
+    let endpoint_config =
+        EndpointConfig::new(config.identity, config.cluster.clone(), Some(address), Dial::Mesh);
     let (endpoint, events) = Endpoint::start(endpoint_config).await?;
     tracing::info!(%name, %id, address = %endpoint.local_address(), "coordinator is listening");
-    let node = Node { machine, endpoint, clock: Clock::default(), spans: SpanMeters::new("coordinator"), out: Vec::new(), waiting, ready };
+    let node = Node {
+        machine,
+        endpoint,
+        clock: Clock::default(),
+        spans: SpanMeters::new("coordinator"),
+        out: Vec::new(),
+        waiting,
+        ready,
+    };
     node.run(events, shutdown).await;
     Ok(())
 }

@@ -44,7 +44,9 @@ pub struct NodeConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// The cluster file does not name it.
-    #[error("the cluster file has no participant named {0:?}: add it there, or correct the name in the node's configuration")]
+    #[error(
+        "the cluster file has no participant named {0:?}: add it there, or correct the name in the node's configuration"
+    )]
     NotInCluster(String),
     /// The database could not be opened, written or synced.
     #[error(transparent)]
@@ -82,12 +84,21 @@ pub async fn run(
     let in_doubt = machine.in_doubt(clock.now()).len();
     tracing::info!(%name, boot = store.boot(), held, in_doubt, "recovered");
     let (sync, synced) = SyncThread::start(store.syncer())?;
-    let endpoint_config = EndpointConfig::new(config.identity, config.cluster.clone(), Some(address), Dial::Mesh);
+    let endpoint_config =
+        EndpointConfig::new(config.identity, config.cluster.clone(), Some(address), Dial::Mesh);
     let (endpoint, events) = Endpoint::start(endpoint_config).await?;
     tracing::info!(%name, %id, address = %endpoint.local_address(), "participant is listening");
     ready.send_replace(true);
     let outgoing = Outgoing::new(endpoint.clone(), sync);
-    let node = Node { machine, store, endpoint, outgoing, clock, spans: SpanMeters::new("participant"), out: Vec::new() };
+    let node = Node {
+        machine,
+        store,
+        endpoint,
+        outgoing,
+        clock,
+        spans: SpanMeters::new("participant"),
+        out: Vec::new(),
+    };
     node.run(events, synced, shutdown).await
 }
 

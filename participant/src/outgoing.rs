@@ -42,7 +42,11 @@ impl Outgoing {
     }
 
     /// Takes what the machine said in a turn in which `written` says whether the store was written.
-    pub(crate) fn take_turn(&mut self, written: bool, out: &mut Vec<(Peer, Message)>) -> Result<(), NodeError> {
+    pub(crate) fn take_turn(
+        &mut self,
+        written: bool,
+        out: &mut Vec<(Peer, Message)>,
+    ) -> Result<(), NodeError> {
         if written && self.unsynced_since.is_none() {
             self.unsynced_since = Some(Instant::now());
         }

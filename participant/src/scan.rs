@@ -31,7 +31,11 @@ pub(crate) fn page<S: Store>(store: &S, table: Option<&str>, after: Option<&Reco
                 records.push((record, content.clone()));
             }
             Ok(_) => {}
-            Err(_) => return Reply::Refused(format!("record {record} is too large for a page: read its fields one by one")),
+            Err(_) => {
+                return Reply::Refused(format!(
+                    "record {record} is too large for a page: read its fields one by one"
+                ));
+            }
         }
     }
     Reply::Scan { records, more }

@@ -9,8 +9,8 @@ use assent_protocol::{
     digest::digest,
     directory::Directory,
     ids::{
-        ClientName, FieldName, Incarnation, Member, NodeId, Peer, RecordId, Sequence, SessionId, Stamp, Subject, Time,
-        TxnId,
+        ClientName, FieldName, Incarnation, Member, NodeId, Peer, RecordId, Sequence, SessionId, Stamp,
+        Subject, Time, TxnId,
     },
     memory::MemoryStore,
     message::{Begin, Branch, Intent, Message},
@@ -34,7 +34,8 @@ struct Run {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let through_codec = std::env::args().nth(1).is_some_and(|argument| argument == "codec");
     let (students, courses, driver) = (NodeId(1), NodeId(2), NodeId(3));
-    let tables = BTreeMap::from([("student".to_string(), vec![students]), ("course".to_string(), vec![courses])]);
+    let tables =
+        BTreeMap::from([("student".to_string(), vec![students]), ("course".to_string(), vec![courses])]);
     let directory = Directory::new(tables, vec![students, courses]);
     let participants = [students, courses].map(|node| {
         let store = MemoryStore::new();
@@ -94,7 +95,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let us = start.elapsed().as_micros() as f64 / answered as f64;
-    println!("{us:.2} us per enrolment in all three machines, {:.1} messages each", messages as f64 / answered as f64);
+    println!(
+        "{us:.2} us per enrolment in all three machines, {:.1} messages each",
+        messages as f64 / answered as f64
+    );
     for (participant, _) in &run.participants {
         println!("{:?}", participant.sizes(run.now));
     }
@@ -146,13 +150,18 @@ impl Run {
 }
 
 /// Each client enrols students of its own, one after the other, in one of a hundred courses.
-fn enrolment(client: &ClientName, connection: u64, sequence: u64) -> Result<Message, Box<dyn std::error::Error>> {
+fn enrolment(
+    client: &ClientName,
+    connection: u64,
+    sequence: u64,
+) -> Result<Message, Box<dyn std::error::Error>> {
     let student = RecordId::new(&format!("student/s{connection}-{sequence}"))?;
     let course = RecordId::new(&format!("course/c{}", (connection * 31 + sequence) % 100))?;
-    let insert = |record: &RecordId, field: &str, member: &str| -> Result<Operation, Box<dyn std::error::Error>> {
-        let (field, member) = (FieldName::new(field)?, Member::new(member)?);
-        Ok(Operation::Insert { record: record.clone(), field, member, max: Some(1_000_000) })
-    };
+    let insert =
+        |record: &RecordId, field: &str, member: &str| -> Result<Operation, Box<dyn std::error::Error>> {
+            let (field, member) = (FieldName::new(field)?, Member::new(member)?);
+            Ok(Operation::Insert { record: record.clone(), field, member, max: Some(1_000_000) })
+        };
     let credits = Operation::Add {
         record: student.clone(),
         field: FieldName::new("credits")?,
@@ -165,10 +174,8 @@ fn enrolment(client: &ClientName, connection: u64, sequence: u64) -> Result<Mess
         Step { index: 1, operation: credits },
     ];
     let at_course = vec![Step { index: 2, operation: insert(&course, "roster", student.id())? }];
-    let branches = vec![
-        Branch { participant: NodeId(1), steps },
-        Branch { participant: NodeId(2), steps: at_course },
-    ];
+    let branches =
+        vec![Branch { participant: NodeId(1), steps }, Branch { participant: NodeId(2), steps: at_course }];
     let txn = TxnId { client: client.clone(), session: SessionId(connection), sequence: Sequence(sequence) };
     Ok(Message::Begin(Box::new(Begin {
         subject: Subject { txn, digest: digest(&branches) },

@@ -43,9 +43,9 @@ fn pick(nodes: &[NodeId], key: &str) -> NodeId {
 
 /// FNV-1a, 64 bits: stable for ever, since it says where data is.
 fn fnv1a(text: &str) -> u64 {
-    let mixed = text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-    });
+    let mixed = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
     // The low bits of FNV are weak for short keys, and the remainder uses just these.
     mixed ^ (mixed >> 32)
 }

@@ -228,10 +228,12 @@ impl Locks {
                 .get(&Part::Existence)
                 .is_some_and(|holders| holders.iter().any(|(other, hold)| other != age && hold.exclusive));
             for (part, hold) in parts {
-                let holders = locks.holders.get(part).into_iter().flatten().filter(|(other, _)| *other != age);
-                let older = locks.waiters.range(..age).filter_map(|waiter| {
-                    Some((waiter, self.waiting.get(waiter)?.0.get(id)?.get(part)?))
-                });
+                let holders =
+                    locks.holders.get(part).into_iter().flatten().filter(|(other, _)| *other != age);
+                let older = locks
+                    .waiters
+                    .range(..age)
+                    .filter_map(|waiter| Some((waiter, self.waiting.get(waiter)?.0.get(id)?.get(part)?)));
                 let conflicting = |(_, other): &(&Age, &Hold)| hold.conflicts(other);
                 let hard: Vec<&Age> = holders.clone().filter(conflicting).map(|(other, _)| other).collect();
                 behind |= older.clone().any(|waiter| conflicting(&waiter));

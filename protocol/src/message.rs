@@ -553,10 +553,7 @@ fn check_list(participants: &[NodeId]) -> Result<(), &'static str> {
     check_participants(participants.len(), participants.iter().copied())
 }
 
-fn check_participants(
-    count: usize,
-    participants: impl Iterator<Item = NodeId>,
-) -> Result<(), &'static str> {
+fn check_participants(count: usize, participants: impl Iterator<Item = NodeId>) -> Result<(), &'static str> {
     if count == 0 {
         Err("no participant")
     } else if count > PARTICIPANTS_MAX {

@@ -6,8 +6,8 @@
 
 use crate::{
     ids::{
-        ClientName, Digest, FieldName, Member, NodeId, RecordId, Sequence, SessionId, Sponsor,
-        Stamp, TxnId, Version,
+        ClientName, Digest, FieldName, Member, NodeId, RecordId, Sequence, SessionId, Sponsor, Stamp, TxnId,
+        Version,
     },
     operation::{Results, Step, Value},
     outcome::Outcome,
@@ -74,8 +74,8 @@ pub enum TxnRecord {
 pub struct ClientRecord {
     /// Every session below this has ended.
     pub ended_below: SessionId,
-    /// Ended sessions from there on, sorted.
-    pub ended: Vec<SessionId>,
+    /// Ended sessions from there on, as ranges from first to last, sorted and apart from each other.
+    pub ended: Vec<(SessionId, SessionId)>,
 }
 
 /// What is stored where this participant grants a client's sessions.
@@ -138,7 +138,12 @@ pub trait Store {
     /// What is stored of a client's granted sessions.
     fn grant(&self, client: &ClientName) -> Option<GrantRecord>;
     /// At most `limit` records that exist, in order, after `after`; only those of `table` if it is given.
-    fn records_after(&self, table: Option<&str>, after: Option<&RecordId>, limit: usize) -> Vec<(RecordId, Version)>;
+    fn records_after(
+        &self,
+        table: Option<&str>,
+        after: Option<&RecordId>,
+        limit: usize,
+    ) -> Vec<(RecordId, Version)>;
     /// Adds a write to the batch. Later reads see it.
     fn write(&mut self, write: Write);
 }

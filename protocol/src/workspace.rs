@@ -242,7 +242,8 @@ impl<'s, S: Store> Workspace<'s, S> {
             Check::Exists => (self.record(record).exists, RefusalKind::Exists, None, None),
             Check::Absent => (!self.record(record).exists, RefusalKind::Absent, None, None),
             Check::Equals(field, value) => {
-                let holds = matches!(&self.field(record, field).now, Some(Field::Value(held)) if held == value);
+                let holds =
+                    matches!(&self.field(record, field).now, Some(Field::Value(held)) if held == value);
                 (holds, RefusalKind::Equals, Some(field), None)
             }
             Check::AtLeast(field, least) => {
@@ -252,9 +253,7 @@ impl<'s, S: Store> Workspace<'s, S> {
                 let holds = self.has_member(record, field, member)?;
                 (holds, RefusalKind::Contains, Some(field), Some(member))
             }
-            Check::Version(version) => {
-                (self.version(record) == *version, RefusalKind::Version, None, None)
-            }
+            Check::Version(version) => (self.version(record) == *version, RefusalKind::Version, None, None),
         };
         if holds { Ok(()) } else { Err(refused(kind, field, member)) }
     }

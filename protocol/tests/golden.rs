@@ -7,8 +7,8 @@
 use assent_protocol::{
     codec,
     ids::{
-        ClientName, Digest, FieldName, Incarnation, Member, NodeId, RecordId, Sequence, SessionId, Sponsor, Stamp,
-        Subject, TxnId, Version,
+        ClientName, Digest, FieldName, Incarnation, Member, NodeId, RecordId, Sequence, SessionId, Sponsor,
+        Stamp, Subject, TxnId, Version,
     },
     message::{
         Begin, Branch, Held, InDoubt, Intent, LockStamp, Look, Message, Prepare, Query, Reply, SessionEnd,
@@ -162,8 +162,12 @@ fn steps() -> Vec<Step> {
         Check::Contains(field(), member()),
         Check::Version(Version(3)),
     ];
-    let selections =
-        [Selection::Record, Selection::Field(field()), Selection::Count(field()), Selection::Member(field(), member())];
+    let selections = [
+        Selection::Record,
+        Selection::Field(field()),
+        Selection::Count(field()),
+        Selection::Member(field(), member()),
+    ];
     let mut operations: Vec<_> =
         checks.into_iter().map(|check| Operation::Require { record: record(), check }).collect();
     operations.extend([
@@ -207,9 +211,7 @@ fn requests(samples: &mut Samples) {
         participants: nodes(),
         reason: AbortReason::Deadline,
     });
-    for answer in
-        [SponsorAnswer::Deciding, SponsorAnswer::Decided(Outcome::Committed), SponsorAnswer::Gone]
-    {
+    for answer in [SponsorAnswer::Deciding, SponsorAnswer::Decided(Outcome::Committed), SponsorAnswer::Gone] {
         samples.message(Message::SponsorSays { subject: subject(), sponsor: sponsor(), answer });
     }
     samples.message(Message::AllHeld { subjects: vec![subject()] });
@@ -364,8 +366,14 @@ fn stored(samples: &mut Samples) {
         samples.add("stored txn Decided", TxnRecord::Decided(decided));
     }
     samples.add("stored watermark", Sequence(300));
-    samples.add("stored client", ClientRecord { ended_below: SessionId(5), ended: vec![SessionId(7)] });
-    samples.add("stored grant", GrantRecord { last: SessionId(1 << 40), open: vec![SessionId(7), SessionId(1 << 40)] });
+    samples.add(
+        "stored client",
+        ClientRecord { ended_below: SessionId(5), ended: vec![(SessionId(7), SessionId(9))] },
+    );
+    samples.add(
+        "stored grant",
+        GrantRecord { last: SessionId(1 << 40), open: vec![SessionId(7), SessionId(1 << 40)] },
+    );
 }
 
 #[test]

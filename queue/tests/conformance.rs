@@ -96,7 +96,7 @@ fn write() -> impl Strategy<Value = Write> {
             .prop_map(|(client, session, sequence)| Write::PutWatermark(client, session, Sequence(sequence))),
         1 => (client(), session()).prop_map(|(client, session)| Write::DeleteWatermark(client, session)),
         1 => (client(), session()).prop_map(|(client, ended_below)| {
-            Write::PutClient(client, ClientRecord { ended_below, ended: vec![SessionId(7)] })
+            Write::PutClient(client, ClientRecord { ended_below, ended: vec![(SessionId(7), SessionId(9))] })
         }),
         1 => (client(), session())
             .prop_map(|(client, last)| Write::PutGrant(client, GrantRecord { last, open: vec![last] })),

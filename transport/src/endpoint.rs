@@ -201,8 +201,7 @@ impl Endpoint {
         shared.abandon();
         // A node waits out QUIC's draining, so that its port is free for the next start. A client has no port to give
         // back: it waits until its goodbye has been sent, and people don't wait for it.
-        let draining =
-            if shared.config.listen.is_some() { shared.config.close_timeout } else { GOODBYE };
+        let draining = if shared.config.listen.is_some() { shared.config.close_timeout } else { GOODBYE };
         let _ = timeout(draining, quic.wait_idle()).await;
         drop((quic, connections));
         let released = async {

@@ -44,7 +44,8 @@ pub struct SpanMeters(Vec<(Span, metrics::Histogram)>);
 impl SpanMeters {
     /// The meters of a role. Call it after the recorder is installed.
     pub fn new(role: &'static str) -> SpanMeters {
-        let meter = |span: Span| (span, metrics::histogram!(format!("assent_{role}_{}_seconds", span.name())));
+        let meter =
+            |span: Span| (span, metrics::histogram!(format!("assent_{role}_{}_seconds", span.name())));
         SpanMeters(Span::ALL.map(meter).into())
     }
 

@@ -173,7 +173,11 @@ mod tests {
         for damaged in first.len()..last {
             let mut bytes = file.clone();
             bytes[damaged] ^= 0x10;
-            assert_eq!(read(&bytes), Err(Corrupt { offset: first.len(), next: Some(last) }), "byte {damaged}");
+            assert_eq!(
+                read(&bytes),
+                Err(Corrupt { offset: first.len(), next: Some(last) }),
+                "byte {damaged}"
+            );
         }
     }
 

@@ -54,15 +54,8 @@ impl Writer {
         client: ClientName,
         unfinished: &[Unfinished],
     ) -> io::Result<Writer> {
-        let mut writer = Writer {
-            path,
-            file,
-            bytes,
-            client,
-            live: BTreeMap::new(),
-            live_bytes: 0,
-            broken: None,
-        };
+        let mut writer =
+            Writer { path, file, bytes, client, live: BTreeMap::new(), live_bytes: 0, broken: None };
         for Unfinished { begin, note } in unfinished {
             let slot = (begin.subject.txn.session, begin.subject.txn.sequence);
             let entry = Entry::Begun { begin: begin.clone(), note: note.clone() };
@@ -170,7 +163,9 @@ impl Writer {
                 self.file = file;
                 self.bytes = bytes;
             }
-            Err(error) => tracing::warn!(path = %self.path.display(), %error, "can't make the journal smaller"),
+            Err(error) => {
+                tracing::warn!(path = %self.path.display(), %error, "can't make the journal smaller")
+            }
         }
     }
 

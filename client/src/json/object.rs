@@ -62,7 +62,11 @@ impl Object {
     }
 
     /// A checked name: a record, a field or a member.
-    pub(super) fn named<T>(&mut self, key: &str, check: fn(&str) -> Result<T, assent_protocol::ids::InvalidName>) -> Result<T, JsonError> {
+    pub(super) fn named<T>(
+        &mut self,
+        key: &str,
+        check: fn(&str) -> Result<T, assent_protocol::ids::InvalidName>,
+    ) -> Result<T, JsonError> {
         let text = self.text(key)?;
         check(&text).map_err(|error| JsonError::at(key, error.to_string()))
     }
@@ -111,9 +115,9 @@ impl Object {
                 number.as_i64().map(Scalar::Int).ok_or_else(|| wrong(key, expected, &number))
             }
             Value::Object(map) if map.len() == 1 => match map.get("bytes") {
-                Some(Value::String(hex)) => {
-                    from_hex(hex).map(Scalar::Bytes).ok_or_else(|| JsonError::at(key, format!("{hex:?} is no hex")))
-                }
+                Some(Value::String(hex)) => from_hex(hex)
+                    .map(Scalar::Bytes)
+                    .ok_or_else(|| JsonError::at(key, format!("{hex:?} is no hex"))),
                 Some(_) | None => Err(wrong(key, expected, &Value::Object(map))),
             },
             other => Err(wrong(key, expected, &other)),
@@ -153,10 +157,12 @@ pub(super) fn to_hex(bytes: &[u8]) -> String {
 fn from_hex(hex: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let pairs = hex.as_bytes().chunks(2);
-    pairs.map(|pair| match pair {
-        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
-        _ => None,
-    }).collect()
+    pairs
+        .map(|pair| match pair {
+            [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+            _ => None,
+        })
+        .collect()
 }
 
 /// JSON whose objects name no key twice: `serde_json` would silently keep the last one.

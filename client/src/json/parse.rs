@@ -12,7 +12,8 @@ const OPERATIONS: &str = "require, set, delete, append, add, insert, remove, rea
 
 /// Reads one transaction: `{"id": "…", "ops": […]}`, where `id` is there only to repeat an earlier attempt.
 pub fn transaction(text: &str) -> Result<Transaction, JsonError> {
-    let Strict(value) = serde_json::from_str(text).map_err(|error| JsonError::new(format!("it is not JSON: {error}")))?;
+    let Strict(value) =
+        serde_json::from_str(text).map_err(|error| JsonError::new(format!("it is not JSON: {error}")))?;
     transaction_value(value)
 }
 
@@ -52,7 +53,10 @@ pub fn operation(value: Value) -> Result<Operation, JsonError> {
         "read" => read(&mut object)?,
         other => {
             let other: String = other.chars().take(40).collect();
-            return Err(JsonError::at("op", format!("there is no operation {other:?}; there are {OPERATIONS}")));
+            return Err(JsonError::at(
+                "op",
+                format!("there is no operation {other:?}; there are {OPERATIONS}"),
+            ));
         }
     };
     object.end(allowed)?;
@@ -77,13 +81,17 @@ fn require(object: &mut Object) -> Parsed {
         "absent" => (presence(!object.truth("absent")?), "require absent has record"),
         "version" => {
             let version = object.optional_count("version")?;
-            let version = version.ok_or_else(|| JsonError::at("version", "it must be a whole number from 0, not null"))?;
+            let version = version
+                .ok_or_else(|| JsonError::at("version", "it must be a whole number from 0, not null"))?;
             (Check::Version(Version(version)), "require version has record")
         }
-        "equals" => (Check::Equals(field(object)?, object.scalar("equals")?), "require equals has record and field"),
-        "at_least" => {
-            (Check::AtLeast(field(object)?, object.integer("at_least")?), "require at_least has record and field")
+        "equals" => {
+            (Check::Equals(field(object)?, object.scalar("equals")?), "require equals has record and field")
         }
+        "at_least" => (
+            Check::AtLeast(field(object)?, object.integer("at_least")?),
+            "require at_least has record and field",
+        ),
         _ => {
             let member = |object: &mut Object| object.named("contains", Member::new);
             (Check::Contains(field(object)?, member(object)?), "require contains has record and field")
@@ -109,7 +117,10 @@ fn append(object: &mut Object) -> Parsed {
 fn add(object: &mut Object) -> Parsed {
     let (record, field, delta) = (record(object)?, field(object)?, object.integer("delta")?);
     let (min, max) = (object.optional_integer("min")?, object.optional_integer("max")?);
-    Ok((Operation::Add { record, field, delta, min, max }, "add has record, field, delta, and maybe min and max"))
+    Ok((
+        Operation::Add { record, field, delta, min, max },
+        "add has record, field, delta, and maybe min and max",
+    ))
 }
 
 fn insert(object: &mut Object) -> Parsed {

@@ -20,7 +20,10 @@ pub fn outcome(outcome: &Outcome, operations: &[Operation]) -> Value {
     match outcome {
         Outcome::Committed(receipt) => {
             put("outcome", "committed".into());
-            let asked = operations.iter().enumerate().filter(|(_, operation)| matches!(operation, Operation::Read { .. }));
+            let asked = operations
+                .iter()
+                .enumerate()
+                .filter(|(_, operation)| matches!(operation, Operation::Read { .. }));
             let reads = asked.zip(&receipt.reads).map(|((index, operation), result)| {
                 let mut read = read(operation, result);
                 read["operation"] = index.into();
@@ -114,7 +117,9 @@ pub fn field(content: &FieldContent) -> Value {
     match content {
         FieldContent::Value(scalar) => value(scalar),
         FieldContent::List(items) => items.iter().map(value).collect(),
-        FieldContent::Set(members) => json!({ "set": members.iter().map(Member::as_str).collect::<Vec<_>>() }),
+        FieldContent::Set(members) => {
+            json!({ "set": members.iter().map(Member::as_str).collect::<Vec<_>>() })
+        }
     }
 }
 
@@ -128,7 +133,12 @@ pub fn value(scalar: &Scalar) -> Value {
 }
 
 fn fields(content: &RecordContent) -> Value {
-    content.fields.iter().map(|(name, content)| (name.to_string(), field(content))).collect::<Map<_, _>>().into()
+    content
+        .fields
+        .iter()
+        .map(|(name, content)| (name.to_string(), field(content)))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 fn describe(object: &mut Value, refusal: &Refusal) {

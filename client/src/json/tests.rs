@@ -114,14 +114,26 @@ fn what_is_wrong_is_named_with_its_operation_and_key() {
         wrong(r#"{"op":"add","record":"a/b","field":"c","delta":1,"min":9,"max":3}"#),
         "operation 0: min is greater than max"
     );
-    assert!(wrong(r#"{"op":"set","record":"a/b","field":"c","value":null}"#).contains("key \"value\": it must be"));
+    assert!(
+        wrong(r#"{"op":"set","record":"a/b","field":"c","value":null}"#)
+            .contains("key \"value\": it must be")
+    );
     assert!(wrong(r#"{"op":"set","record":"a/b","field":"c","value":{"bytes":"0"}}"#).contains("is no hex"));
-    assert!(wrong(r#"{"op":"set","record":"a/b","field":"c","value":9223372036854775808}"#).contains("key \"value\""));
+    assert!(
+        wrong(r#"{"op":"set","record":"a/b","field":"c","value":9223372036854775808}"#)
+            .contains("key \"value\"")
+    );
     assert!(wrong(r#"{"op":"require","record":"a/b"}"#).contains("require needs one of exists"));
-    assert!(wrong(r#"{"op":"require","record":"a/b","exists":true,"version":1}"#).contains("\"exists\" is there too"));
+    assert!(
+        wrong(r#"{"op":"require","record":"a/b","exists":true,"version":1}"#)
+            .contains("\"exists\" is there too")
+    );
     assert!(wrong(r#"{"op":"require","record":"a/b","exists":true,"field":"c"}"#).contains("key \"field\""));
     assert!(wrong(r#"{"op":"read","record":"a/b","count":true}"#).contains("key \"count\""));
-    assert!(wrong(r#"{"op":"read","record":"a/b","field":"c","count":true,"member":"d"}"#).contains("key \"count\""));
+    assert!(
+        wrong(r#"{"op":"read","record":"a/b","field":"c","count":true,"member":"d"}"#)
+            .contains("key \"count\"")
+    );
 }
 
 fn id() -> TxnId {

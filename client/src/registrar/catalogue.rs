@@ -126,7 +126,9 @@ async fn read(
 fn integer(content: &FieldContent) -> Option<i64> {
     match content {
         FieldContent::Value(Value::Int(value)) => Some(*value),
-        FieldContent::Value(Value::Text(_) | Value::Bytes(_)) | FieldContent::List(_) | FieldContent::Set(_) => None,
+        FieldContent::Value(Value::Text(_) | Value::Bytes(_))
+        | FieldContent::List(_)
+        | FieldContent::Set(_) => None,
     }
 }
 

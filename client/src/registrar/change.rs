@@ -71,7 +71,9 @@ impl Refused {
         match (refusal.record.table(), refusal.kind, field) {
             ("student", RefusalKind::Absent, None) => Some(Refused::StudentExists { student: id }),
             ("course", RefusalKind::Absent, None) => Some(Refused::CourseExists { course: id }),
-            ("student", RefusalKind::Equals, Some("status")) => Some(Refused::StudentInactive { student: id }),
+            ("student", RefusalKind::Equals, Some("status")) => {
+                Some(Refused::StudentInactive { student: id })
+            }
             ("course", RefusalKind::Equals, Some("state")) => Some(Refused::CourseClosed { course: id }),
             ("student", RefusalKind::Bound, Some("schedule")) => Some(Refused::ScheduleFull { student: id }),
             ("student", RefusalKind::Bound, Some("credits")) => Some(Refused::CreditLimit { student: id }),
@@ -112,7 +114,9 @@ mod tests {
             operation: 0,
             kind,
             record: record.parse().expect("valid"),
-            field: Some(field).filter(|field| !field.is_empty()).map(|field| FieldName::new(field).expect("valid")),
+            field: Some(field)
+                .filter(|field| !field.is_empty())
+                .map(|field| FieldName::new(field).expect("valid")),
             member: member.map(|member| Member::new(member).expect("valid")),
         })
     }

@@ -95,9 +95,10 @@ impl Coordinator {
 
     /// Whether a participant has reads of which this coordinator has not seen the results.
     pub(super) fn lacks_results(&self, drive: &Drive, node: NodeId) -> bool {
-        let reads = drive.begin.branches.iter().filter(|branch| branch.participant == node).any(|branch| {
-            branch.steps.iter().any(|step| matches!(step.operation, Operation::Read { .. }))
-        });
+        let reads =
+            drive.begin.branches.iter().filter(|branch| branch.participant == node).any(|branch| {
+                branch.steps.iter().any(|step| matches!(step.operation, Operation::Read { .. }))
+            });
         reads && !drive.results.contains_key(&node)
     }
 }

@@ -35,8 +35,7 @@ impl Coordinator {
             self.drop_drive(subject);
         } else {
             self.ask_all(subject, turn);
-            self.agenda
-                .set(Due::Drive(subject.clone()), turn.now.after_ms(self.config.limits.tell_again_ms));
+            self.agenda.set(Due::Drive(subject.clone()), turn.now.after_ms(self.config.limits.tell_again_ms));
         }
     }
 
@@ -56,7 +55,9 @@ impl Coordinator {
             AbortReason::Deadline => &mut figures.aborted_deadline,
             AbortReason::Overloaded => &mut figures.aborted_overloaded,
             AbortReason::Abandoned => &mut figures.aborted_abandoned,
-            AbortReason::IdReused | AbortReason::Expired | AbortReason::Misplaced(_) => &mut figures.aborted_other,
+            AbortReason::IdReused | AbortReason::Expired | AbortReason::Misplaced(_) => {
+                &mut figures.aborted_other
+            }
         } += 1;
     }
 
@@ -162,24 +163,39 @@ impl Coordinator {
     }
 
     /// A participant says what it holds of a transaction that has ended.
-    pub(super) fn on_standing_after_end(&mut self, subject: &Subject, node: NodeId, held: &Held, turn: &mut Turn<'_>) {
+    pub(super) fn on_standing_after_end(
+        &mut self,
+        subject: &Subject,
+        node: NodeId,
+        held: &Held,
+        turn: &mut Turn<'_>,
+    ) {
         match held {
-            Held::Committed(_) | Held::Aborted(_) | Held::Expired | Held::IdReused => self.note_held(subject, node),
-            Held::Blank | Held::Queued(_) | Held::Yes { .. } | Held::Declined(_) => self.ask(subject, node, turn),
+            Held::Committed(_) | Held::Aborted(_) | Held::Expired | Held::IdReused => {
+                self.note_held(subject, node)
+            }
+            Held::Blank | Held::Queued(_) | Held::Yes { .. } | Held::Declined(_) => {
+                self.ask(subject, node, turn)
+            }
         }
         self.finish_if_held_by_all(subject, turn);
     }
 
     /// A participant holds the outcome durably.
     pub(super) fn note_held(&mut self, subject: &Subject, node: NodeId) {
-        if let Some(drive) = self.drives.get_mut(subject) {
-            if let Phase::Ended { held, .. } = &mut drive.phase {
-                held.insert(node);
-            }
+        if let Some(drive) = self.drives.get_mut(subject)
+            && let Phase::Ended { held, .. } = &mut drive.phase
+        {
+            held.insert(node);
         }
     }
 
-    pub(super) fn on_outcomes_held(&mut self, from: Peer, held: Vec<(Subject, Sequence)>, turn: &mut Turn<'_>) {
+    pub(super) fn on_outcomes_held(
+        &mut self,
+        from: Peer,
+        held: Vec<(Subject, Sequence)>,
+        turn: &mut Turn<'_>,
+    ) {
         let Peer::Node(node) = from else { return };
         for (subject, _) in held {
             self.note_held(&subject, node);
@@ -202,8 +218,7 @@ impl Coordinator {
                 turn.send_node(node, Message::AllHeld { subjects });
             }
         }
-        self.agenda
-            .set_at_latest(Due::AllHeld, turn.now.after_ms(self.config.limits.gather_ms));
+        self.agenda.set_at_latest(Due::AllHeld, turn.now.after_ms(self.config.limits.gather_ms));
         self.drop_drive(subject);
     }
 

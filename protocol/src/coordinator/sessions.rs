@@ -124,8 +124,7 @@ impl Coordinator {
         session.connection = connection;
         if session.watermark < watermark {
             session.watermark = watermark;
-            self.agenda
-                .set_at_latest(Due::Watermarks, now.after_ms(self.config.limits.gather_ms * 5));
+            self.agenda.set_at_latest(Due::Watermarks, now.after_ms(self.config.limits.gather_ms * 5));
         }
     }
 

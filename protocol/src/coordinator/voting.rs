@@ -85,7 +85,13 @@ impl Coordinator {
     }
 
     /// A veto was not honoured: somebody was told the Yes, or heard of the transaction from another coordinator.
-    pub(super) fn on_veto_refused(&mut self, subject: &Subject, node: NodeId, answered: Answered, turn: &mut Turn<'_>) {
+    pub(super) fn on_veto_refused(
+        &mut self,
+        subject: &Subject,
+        node: NodeId,
+        answered: Answered,
+        turn: &mut Turn<'_>,
+    ) {
         let Some(drive) = self.drives.get_mut(subject) else { return };
         let own = drive.sponsor;
         let Phase::Vetoing { answers, .. } = &mut drive.phase else { return };
@@ -129,7 +135,13 @@ impl Coordinator {
     }
 
     /// What became of this attempt? Before its deadline it may be "deciding"; after it, it is ended there and then (R6).
-    pub(super) fn on_ask_sponsor(&mut self, from: Peer, subject: Subject, sponsor: Sponsor, turn: &mut Turn<'_>) {
+    pub(super) fn on_ask_sponsor(
+        &mut self,
+        from: Peer,
+        subject: Subject,
+        sponsor: Sponsor,
+        turn: &mut Turn<'_>,
+    ) {
         let Peer::Node(node) = from else { return };
         let drive = self.drives.get(&subject).filter(|drive| drive.sponsor == Some(sponsor));
         let answer = match drive.map(|drive| (&drive.phase, drive.deadline)) {

@@ -23,17 +23,19 @@ impl Participant {
         reason: AbortReason,
         turn: &mut Turn<'_, S>,
     ) {
+        if from != Peer::Node(sponsor.node) {
+            // Nobody vetoes in another's name (R3).
+            return;
+        }
         let Some(held) = self.held(&subject) else { return };
         let vetoable = match &held {
             // Nobody off the list can fence (R12).
             Held::Blank => participants.contains(&self.config.node),
             Held::Queued(queued) => *queued == sponsor,
             Held::Yes { sponsor: voted, pledged } => *voted == sponsor && !pledged,
-            Held::Committed(_)
-            | Held::Aborted(_)
-            | Held::Expired
-            | Held::IdReused
-            | Held::Declined(_) => false,
+            Held::Committed(_) | Held::Aborted(_) | Held::Expired | Held::IdReused | Held::Declined(_) => {
+                false
+            }
         };
         if !vetoable {
             self.figures.vetoes_refused += 1;
@@ -133,10 +135,11 @@ impl Participant {
             }
         }
         // A participant speaks of an outcome only when it holds it durably (R7).
-        if let Some(Entry::Ended(ended)) = self.entries.get_mut(&subject.txn) {
-            if ended.decided.digest == subject.digest && ended.decided.participants.contains(&teller) {
-                ended.held.insert(teller);
-            }
+        if let Some(Entry::Ended(ended)) = self.entries.get_mut(&subject.txn)
+            && ended.decided.digest == subject.digest
+            && ended.decided.participants.contains(&teller)
+        {
+            ended.held.insert(teller);
         }
         self.acknowledge(teller, &subject, turn);
         self.raise_watermark(&subject.txn.client, subject.txn.session, watermark, turn);
@@ -151,8 +154,7 @@ impl Participant {
         if gathered.len() >= BATCH_MAX {
             self.send_acknowledgements(turn);
         } else {
-            self.agenda
-                .set_at_latest(Due::Acknowledgements, turn.now.after_ms(self.config.limits.gather_ms));
+            self.agenda.set_at_latest(Due::Acknowledgements, turn.now.after_ms(self.config.limits.gather_ms));
         }
     }
 
@@ -185,11 +187,11 @@ impl Participant {
     /// The coordinator has heard from every participant.
     pub(super) fn on_all_held<S: Store>(&mut self, subjects: Vec<Subject>, turn: &mut Turn<'_, S>) {
         for subject in subjects {
-            if let Some(Entry::Ended(ended)) = self.entries.get_mut(&subject.txn) {
-                if ended.decided.digest == subject.digest {
-                    ended.held.extend(ended.decided.participants.iter().copied());
-                    self.forget_if_held_by_all(&subject.txn, turn);
-                }
+            if let Some(Entry::Ended(ended)) = self.entries.get_mut(&subject.txn)
+                && ended.decided.digest == subject.digest
+            {
+                ended.held.extend(ended.decided.participants.iter().copied());
+                self.forget_if_held_by_all(&subject.txn, turn);
             }
         }
     }

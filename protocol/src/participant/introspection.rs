@@ -28,7 +28,9 @@ impl Participant {
                 let others = doubt.yes.participants.iter().filter(|node| **node != self.config.node);
                 let missing = match &doubt.stage {
                     Stage::Voted | Stage::AskedSponsor { .. } => Vec::new(),
-                    Stage::Peeking { answered } => others.filter(|node| !answered.contains(node)).copied().collect(),
+                    Stage::Peeking { answered } => {
+                        others.filter(|node| !answered.contains(node)).copied().collect()
+                    }
                     Stage::Resolving { pledged, .. } => {
                         others.filter(|node| !pledged.contains(node)).copied().collect()
                     }
@@ -57,7 +59,9 @@ impl Participant {
     /// What is held of an id, whatever its digest, and everyone who votes on it. For people: it only peeks (R12).
     pub fn outcome_of(&mut self, txn: &TxnId) -> (Held, Vec<NodeId>) {
         let (digest, participants) = match self.entries.get(txn) {
-            Some(Entry::Queued(queued)) => (queued.prepare.subject.digest, queued.prepare.participants.clone()),
+            Some(Entry::Queued(queued)) => {
+                (queued.prepare.subject.digest, queued.prepare.participants.clone())
+            }
             Some(Entry::InDoubt(doubt)) => (doubt.yes.digest, doubt.yes.participants.clone()),
             Some(Entry::Ended(ended)) => (ended.decided.digest, ended.decided.participants.clone()),
             None => (crate::ids::Digest([0; 32]), Vec::new()),

@@ -157,9 +157,7 @@ enum Stage {
     /// Waits to be told.
     Voted,
     /// Has asked the sponsor; `answered` once it said "deciding" to the last question.
-    AskedSponsor {
-        answered: bool,
-    },
+    AskedSponsor { answered: bool },
     /// The sponsor is gone. Has asked the others what they hold.
     Peeking {
         /// Who answered so far that it holds a Yes, or nothing that decides.
@@ -280,7 +278,9 @@ impl Participant {
                 }
             };
             // Its age is not known any more, so it counts as old: the links come up first, then it asks.
-            participant.agenda.set(Due::Entry(txn.clone()), now.after_ms(participant.config.limits.vote_age_ms));
+            participant
+                .agenda
+                .set(Due::Entry(txn.clone()), now.after_ms(participant.config.limits.vote_age_ms));
             participant.entries.insert(txn, entry);
         }
         participant.agenda.set(Due::Sessions, now.after_ms(sessions::SWEEP_MS));
@@ -288,7 +288,13 @@ impl Participant {
     }
 
     /// Takes one input. What is put into `out` may leave only after what was written to `store` has been synced (R7).
-    pub fn handle<S: Store>(&mut self, now: Time, input: Input, store: &mut S, out: &mut Vec<(Peer, Message)>) {
+    pub fn handle<S: Store>(
+        &mut self,
+        now: Time,
+        input: Input,
+        store: &mut S,
+        out: &mut Vec<(Peer, Message)>,
+    ) {
         let turn = &mut Turn { now, store, out };
         match input {
             Input::Message(from, message) => self.on_message(from, message, turn),

@@ -139,8 +139,7 @@ impl Participant {
         turn.store.write(Write::PutTxn(subject.txn.clone(), TxnRecord::Yes(yes.clone())));
         self.figures.votes_yes += 1;
         let doubt = InDoubt { yes, arrived, stage: Stage::Voted, resolvers: BTreeSet::new() };
-        self.agenda
-            .set(Due::Entry(subject.txn.clone()), turn.now.after_ms(self.config.limits.vote_age_ms));
+        self.agenda.set(Due::Entry(subject.txn.clone()), turn.now.after_ms(self.config.limits.vote_age_ms));
         self.entries.insert(subject.txn.clone(), Entry::InDoubt(doubt));
         self.send_vote(Peer::Node(sponsor.node), &subject, turn);
     }
@@ -201,7 +200,11 @@ impl Participant {
     }
 
     /// Tries once more to give a waiter its locks; returns whom it waits for if it still waits.
-    pub(super) fn try_waiter<S: Store>(&mut self, age: &Age, turn: &mut Turn<'_, S>) -> Option<BTreeSet<Age>> {
+    pub(super) fn try_waiter<S: Store>(
+        &mut self,
+        age: &Age,
+        turn: &mut Turn<'_, S>,
+    ) -> Option<BTreeSet<Age>> {
         if !self.entries.contains_key(&age.txn) {
             return self.try_reader(age, turn);
         }
@@ -269,13 +272,13 @@ impl Participant {
 
     /// Asks the sponsor of a younger holder to veto it. A pledged one can't be vetoed any more, and is not asked for.
     fn wound<S>(&mut self, younger: &Age, turn: &mut Turn<'_, S>) {
-        if let Some(Entry::InDoubt(doubt)) = self.entries.get(&younger.txn) {
-            if !doubt.yes.pledged {
-                self.figures.wounds_sent += 1;
-                let subject = Subject { txn: younger.txn.clone(), digest: doubt.yes.digest };
-                let sponsor = doubt.yes.sponsor;
-                turn.send_node(sponsor.node, Message::Wound { subject, sponsor });
-            }
+        if let Some(Entry::InDoubt(doubt)) = self.entries.get(&younger.txn)
+            && !doubt.yes.pledged
+        {
+            self.figures.wounds_sent += 1;
+            let subject = Subject { txn: younger.txn.clone(), digest: doubt.yes.digest };
+            let sponsor = doubt.yes.sponsor;
+            turn.send_node(sponsor.node, Message::Wound { subject, sponsor });
         }
     }
 
@@ -308,12 +311,16 @@ impl Participant {
     }
 
     /// Writes an outcome and keeps it until it may be forgotten (R8).
-    pub(super) fn become_ended<S: Store>(&mut self, subject: &Subject, decided: Decided, turn: &mut Turn<'_, S>) {
+    pub(super) fn become_ended<S: Store>(
+        &mut self,
+        subject: &Subject,
+        decided: Decided,
+        turn: &mut Turn<'_, S>,
+    ) {
         turn.store.write(Write::PutTxn(subject.txn.clone(), TxnRecord::Decided(decided.clone())));
         let ended = Ended { decided, held: BTreeSet::from([self.config.node]), told: 0 };
         self.entries.insert(subject.txn.clone(), Entry::Ended(ended));
-        self.agenda
-            .set(Due::Entry(subject.txn.clone()), turn.now.after_ms(self.config.limits.exchange_ms));
+        self.agenda.set(Due::Entry(subject.txn.clone()), turn.now.after_ms(self.config.limits.exchange_ms));
         self.forget_if_held_by_all(&subject.txn, turn);
     }
 }
@@ -321,7 +328,9 @@ impl Participant {
 /// Names the operation whose bound the locks found impossible to keep.
 fn bound_refused(steps: &[Step], record: RecordId, field: FieldName) -> AbortReason {
     let found = steps.iter().find_map(|step| match &step.operation {
-        Operation::Add { record: on, field: of, .. } if *on == record && *of == field => Some((step.index, None)),
+        Operation::Add { record: on, field: of, .. } if *on == record && *of == field => {
+            Some((step.index, None))
+        }
         Operation::Insert { record: on, field: of, member, .. }
         | Operation::Remove { record: on, field: of, member, .. }
             if *on == record && *of == field =>

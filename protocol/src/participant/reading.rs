@@ -31,7 +31,8 @@ impl Reading {
 
 impl Participant {
     pub(super) fn on_look<S: Store>(&mut self, from: Peer, look: Box<Look>, turn: &mut Turn<'_, S>) {
-        let reply = |results| Message::Looked { subject: look.subject.clone(), sponsor: look.sponsor, results };
+        let reply =
+            |results| Message::Looked { subject: look.subject.clone(), sponsor: look.sponsor, results };
         if from != Peer::Node(look.sponsor.node) {
             return;
         }
@@ -60,7 +61,9 @@ impl Participant {
             // Reads have no bounds to break.
             Admission::Refused(..) => {}
             Admission::Wait(_) => {
-                if self.locks.waiting() >= self.config.limits.waiting_max && !self.displace_youngest(&age, turn) {
+                if self.locks.waiting() >= self.config.limits.waiting_max
+                    && !self.displace_youngest(&age, turn)
+                {
                     return self.answer_read(&reading, Err(AbortReason::Overloaded), turn);
                 }
                 self.figures.waited += 1;
@@ -101,7 +104,11 @@ impl Participant {
     }
 
     /// Tries once more to give a waiting read its locks; returns whom it waits for if it still waits.
-    pub(super) fn try_reader<S: Store>(&mut self, age: &Age, turn: &mut Turn<'_, S>) -> Option<BTreeSet<Age>> {
+    pub(super) fn try_reader<S: Store>(
+        &mut self,
+        age: &Age,
+        turn: &mut Turn<'_, S>,
+    ) -> Option<BTreeSet<Age>> {
         let reading = self.readings.get(&age.txn).filter(|reading| reading.stamp.is_none())?;
         let plan = Plan::of(&reading.look.steps, turn.store);
         match self.admit(age, &plan, turn.store) {

@@ -94,7 +94,10 @@ impl Participant {
                 Stage::Resolving { asked, pledged } if asked.contains(&node) && !pledged.contains(&node) => {
                     Message::Resolve { subject, participants, sponsor: None }
                 }
-                Stage::Peeking { .. } | Stage::Resolving { .. } | Stage::Voted | Stage::AskedSponsor { .. } => {
+                Stage::Peeking { .. }
+                | Stage::Resolving { .. }
+                | Stage::Voted
+                | Stage::AskedSponsor { .. } => {
                     continue;
                 }
             };
@@ -108,8 +111,15 @@ impl Participant {
     }
 
     /// A participant says what it holds.
-    pub(super) fn on_standing<S: Store>(&mut self, from: Peer, subject: &Subject, held: Held, turn: &mut Turn<'_, S>) {
-        let (Peer::Node(node), Some(Entry::InDoubt(doubt))) = (from, self.entries.get_mut(&subject.txn)) else {
+    pub(super) fn on_standing<S: Store>(
+        &mut self,
+        from: Peer,
+        subject: &Subject,
+        held: Held,
+        turn: &mut Turn<'_, S>,
+    ) {
+        let (Peer::Node(node), Some(Entry::InDoubt(doubt))) = (from, self.entries.get_mut(&subject.txn))
+        else {
             return;
         };
         if doubt.yes.digest != subject.digest || !doubt.yes.participants.contains(&node) {
@@ -192,7 +202,9 @@ impl Participant {
                 let Some(Entry::InDoubt(doubt)) = self.entries.get_mut(&subject.txn) else { return };
                 let by_its_sponsor = resolving_sponsor == Some(sponsor);
                 match &doubt.stage {
-                    Stage::Peeking { .. } | Stage::Resolving { .. } => self.pledge_to(from, &subject.txn, turn),
+                    Stage::Peeking { .. } | Stage::Resolving { .. } => {
+                        self.pledge_to(from, &subject.txn, turn)
+                    }
                     Stage::Voted | Stage::AskedSponsor { .. } if pledged || by_its_sponsor => {
                         self.pledge_to(from, &subject.txn, turn);
                     }
@@ -216,7 +228,8 @@ impl Participant {
     }
 
     pub(super) fn on_pledged<S: Store>(&mut self, from: Peer, subject: &Subject, turn: &mut Turn<'_, S>) {
-        let (Peer::Node(node), Some(Entry::InDoubt(doubt))) = (from, self.entries.get_mut(&subject.txn)) else {
+        let (Peer::Node(node), Some(Entry::InDoubt(doubt))) = (from, self.entries.get_mut(&subject.txn))
+        else {
             return;
         };
         if doubt.yes.digest != subject.digest || !doubt.yes.participants.contains(&node) {

@@ -14,7 +14,7 @@ use alloc::{
 /// How often idle sessions are looked for, in milliseconds.
 pub(super) const SWEEP_MS: u64 = 60_000;
 
-/// Ended sessions above `ended_below` that are remembered one by one, at most; beyond it the lowest are joined.
+/// Sessions that one client may have open at the same time; a further one is not granted.
 const GRANTED_OPEN_MAX: usize = 65_536;
 
 /// What is known of all clients' sessions. Mirrors what is stored.
@@ -35,7 +35,36 @@ struct Live {
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 struct Ended {
     below: SessionId,
-    sessions: BTreeSet<SessionId>,
+    /// First to last of each range: numbers are granted one after the other, so there are hardly more ranges than
+    /// sessions that are open.
+    ranges: BTreeMap<SessionId, SessionId>,
+}
+
+impl Ended {
+    fn contains(&self, session: SessionId) -> bool {
+        let range = self.ranges.range(..=session).next_back();
+        session < self.below || range.is_some_and(|(_, last)| session <= *last)
+    }
+
+    /// Joins a session with its neighbours, and forgets what lies below `below`.
+    fn insert(&mut self, session: SessionId, below: SessionId) {
+        self.below = self.below.max(below);
+        if !self.contains(session) {
+            let (mut first, mut last) = (session, session);
+            if let Some((start, end)) = self.ranges.range(..session).next_back().map(|(s, e)| (*s, *e))
+                && end.0 + 1 == session.0
+            {
+                first = start;
+            }
+            if let Some(end) = session.0.checked_add(1).and_then(|next| self.ranges.remove(&SessionId(next)))
+            {
+                last = end;
+            }
+            self.ranges.insert(first, last);
+        }
+        let below = self.below;
+        self.ranges.retain(|_, last| *last >= below);
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,7 +85,7 @@ impl Sessions {
             sessions.live.entry(client).or_default().entry(session).or_default().watermark = watermark;
         }
         for (client, record) in clients {
-            let ended = Ended { below: record.ended_below, sessions: record.ended.into_iter().collect() };
+            let ended = Ended { below: record.ended_below, ranges: record.ended.into_iter().collect() };
             sessions.ended.insert(client, ended);
         }
         for (client, record) in grants {
@@ -67,9 +96,7 @@ impl Sessions {
     }
 
     fn has_ended(&self, client: &ClientName, session: SessionId) -> bool {
-        self.ended
-            .get(client)
-            .is_some_and(|ended| session < ended.below || ended.sessions.contains(&session))
+        self.ended.get(client).is_some_and(|ended| ended.contains(session))
     }
 
     /// Whether the client has said that it has the answer.
@@ -120,10 +147,10 @@ impl Participant {
         if watermark == Sequence(0) {
             return;
         }
-        if let Some(live) = self.sessions.live.get(client).and_then(|sessions| sessions.get(&session)) {
-            if live.watermark >= watermark {
-                return;
-            }
+        if let Some(live) = self.sessions.live.get(client).and_then(|sessions| sessions.get(&session))
+            && live.watermark >= watermark
+        {
+            return;
         }
         if self.sessions.has_ended(client, session) {
             return;
@@ -195,17 +222,20 @@ impl Participant {
     fn end_session<S: Store>(&mut self, end: &SessionEnd, turn: &mut Turn<'_, S>) -> SessionId {
         let mut all_below = end.all_below;
         if let Some(granted) = self.sessions.granted.get_mut(&end.client) {
+            if end.session > granted.last {
+                // Never granted: there is nothing to end, and nothing to remember.
+                return all_below;
+            }
             granted.open.remove(&end.session);
             let first_open = granted.open.keys().next().copied();
             all_below = first_open.unwrap_or(SessionId(granted.last.0 + 1));
             self.store_grant(&end.client, turn);
         }
         let ended = self.sessions.ended.entry(end.client.clone()).or_default();
-        ended.below = ended.below.max(all_below);
-        ended.sessions.insert(end.session);
-        ended.sessions = ended.sessions.split_off(&ended.below);
+        ended.insert(end.session, all_below);
         let below = ended.below;
-        let record = ClientRecord { ended_below: below, ended: ended.sessions.iter().copied().collect() };
+        let ranges = ended.ranges.iter().map(|(first, last)| (*first, *last)).collect();
+        let record = ClientRecord { ended_below: below, ended: ranges };
         turn.store.write(Write::PutClient(end.client.clone(), record));
         let gone: Vec<SessionId> = match self.sessions.live.get(&end.client) {
             Some(live) => live.keys().copied().filter(|s| *s < below || *s == end.session).collect(),
@@ -239,10 +269,8 @@ impl Participant {
             idle.extend(unused.map(|(session, _)| (client.clone(), *session)));
         }
         for (client, session) in idle {
-            let all_below = self.end_session(
-                &SessionEnd { client: client.clone(), session, all_below: SessionId(0) },
-                turn,
-            );
+            let all_below = self
+                .end_session(&SessionEnd { client: client.clone(), session, all_below: SessionId(0) }, turn);
             let others: Vec<NodeId> = self.config.directory.participants().to_vec();
             for node in others.into_iter().filter(|node| *node != self.config.node) {
                 let end = SessionEnd { client: client.clone(), session, all_below };

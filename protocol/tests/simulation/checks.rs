@@ -3,8 +3,8 @@
 use crate::workload::{BALANCE_MIN, Kind, ROSTER_MAX, field};
 use assent_protocol::{
     ids::{Subject, Time},
-    message::{Held, Message, SponsorAnswer},
     memory::MemoryStore,
+    message::{Held, Message, SponsorAnswer},
     operation::{FieldContent, ReadResult, Value},
     outcome::{Answer, Outcome},
     storage::{Field, Store, TxnRecord},
@@ -39,7 +39,9 @@ impl Ledger {
                 self.note(subject, *outcome == Outcome::Committed)
             }
             Message::Standing { subject, held: Held::Committed(_) } => self.note(subject, true),
-            Message::Standing { subject, held: Held::Aborted(_) | Held::IdReused } => self.note(subject, false),
+            Message::Standing { subject, held: Held::Aborted(_) | Held::IdReused } => {
+                self.note(subject, false)
+            }
             _ => Ok(()),
         }
     }
@@ -152,7 +154,10 @@ impl Ledger {
         }
         for (log, seen) in &self.seen {
             if !logs[*log].starts_with(seen) {
-                return Err(format!("a read of log {log} saw {seen:?}, which is no prefix of {:?}", logs[*log]));
+                return Err(format!(
+                    "a read of log {log} saw {seen:?}, which is no prefix of {:?}",
+                    logs[*log]
+                ));
             }
         }
         check_registrar(&stores[0], &stores[stores.len() - 1])

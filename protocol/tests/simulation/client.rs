@@ -1,7 +1,10 @@
 //! A simulated client: a few requests in flight, each repeated through any coordinator until it has an answer, and
 //! sometimes once more to see that the answer stays.
 
-use crate::{random::Random, workload::{self, Kind}};
+use crate::{
+    random::Random,
+    workload::{self, Kind},
+};
 use assent_protocol::{
     digest::digest,
     directory::Directory,
@@ -57,15 +60,24 @@ impl Client {
         outstanding.min().unwrap_or(Sequence(self.next_sequence))
     }
 
-    pub(crate) fn begin_request(&mut self, random: &mut Random, directory: &Directory, unique: i64, now: Time, wall: Stamp) {
+    pub(crate) fn begin_request(
+        &mut self,
+        random: &mut Random,
+        directory: &Directory,
+        unique: i64,
+        now: Time,
+        wall: Stamp,
+    ) {
         let Some(session) = self.session else { return };
         let (kind, operations) = workload::draw(random, directory.participants().len(), unique);
         let branches = workload::branches(directory, operations);
         let sequence = Sequence(self.next_sequence);
         self.next_sequence += 1;
         self.left -= 1;
-        let subject =
-            Subject { txn: TxnId { client: self.name.clone(), session, sequence }, digest: digest(&branches) };
+        let subject = Subject {
+            txn: TxnId { client: self.name.clone(), session, sequence },
+            digest: digest(&branches),
+        };
         let asks_left = if random.chance(250) { 1 } else { 0 };
         self.requests.push(Request {
             subject,
@@ -84,7 +96,8 @@ impl Client {
     pub(crate) fn message(&mut self, index: usize, random: &mut Random) -> Message {
         let watermark = self.watermark();
         let request = &mut self.requests[index];
-        let writes = request.branches.iter().flat_map(|branch| &branch.steps).any(|step| step.operation.is_write());
+        let writes =
+            request.branches.iter().flat_map(|branch| &branch.steps).any(|step| step.operation.is_write());
         let intent = match request.attempts {
             0 => Intent::First,
             _ if writes && random.chance(200) => Intent::Settle,

@@ -65,8 +65,19 @@ pub(crate) fn draw(random: &mut Random, participants: usize, unique: i64) -> (Ki
                     member: member(course.id()),
                     max: None,
                 },
-                Operation::Add { record: student.clone(), field: field("credits"), delta: 1, min: Some(0), max: Some(ROSTER_MAX as i64) },
-                Operation::Insert { record: course, field: field("roster"), member: member(student.id()), max },
+                Operation::Add {
+                    record: student.clone(),
+                    field: field("credits"),
+                    delta: 1,
+                    min: Some(0),
+                    max: Some(ROSTER_MAX as i64),
+                },
+                Operation::Insert {
+                    record: course,
+                    field: field("roster"),
+                    member: member(student.id()),
+                    max,
+                },
             ];
             (Kind::Enrol, operations)
         }
@@ -78,8 +89,19 @@ pub(crate) fn draw(random: &mut Random, participants: usize, unique: i64) -> (Ki
                     member: member(course.id()),
                     min: None,
                 },
-                Operation::Add { record: student.clone(), field: field("credits"), delta: -1, min: Some(0), max: None },
-                Operation::Remove { record: course, field: field("roster"), member: member(student.id()), min: None },
+                Operation::Add {
+                    record: student.clone(),
+                    field: field("credits"),
+                    delta: -1,
+                    min: Some(0),
+                    max: None,
+                },
+                Operation::Remove {
+                    record: course,
+                    field: field("roster"),
+                    member: member(student.id()),
+                    min: None,
+                },
             ];
             (Kind::Drop, operations)
         }
@@ -128,7 +150,8 @@ pub(crate) fn draw(random: &mut Random, participants: usize, unique: i64) -> (Ki
         _ => {
             let table = random.below(participants as u64);
             let touched = record(&format!("account{table}/touched"));
-            let check = if random.chance(500) { Check::Version(Version(random.below(3))) } else { Check::Exists };
+            let check =
+                if random.chance(500) { Check::Version(Version(random.below(3))) } else { Check::Exists };
             let change = if random.chance(300) {
                 Operation::Delete { record: touched.clone() }
             } else {
@@ -139,10 +162,7 @@ pub(crate) fn draw(random: &mut Random, participants: usize, unique: i64) -> (Ki
                 operations.insert(0, Operation::Require { record: touched, check });
             }
             if random.chance(400) {
-                operations.push(Operation::Read {
-                    record: record("student/s0"),
-                    what: Selection::Record,
-                });
+                operations.push(Operation::Read { record: record("student/s0"), what: Selection::Record });
             }
             (Kind::Touch, operations)
         }

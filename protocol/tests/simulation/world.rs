@@ -118,7 +118,12 @@ enum Event {
 }
 
 enum Machine {
-    Participant { machine: Box<Participant>, store: MemoryStore, syncing: Option<Vec<(Peer, Message)>>, gathered: Vec<(Peer, Message)> },
+    Participant {
+        machine: Box<Participant>,
+        store: MemoryStore,
+        syncing: Option<Vec<(Peer, Message)>>,
+        gathered: Vec<(Peer, Message)>,
+    },
     Coordinator(Box<Coordinator>),
 }
 
@@ -321,7 +326,10 @@ impl World {
         let held = self.stores().map(|store| format!("{:?}", store.recover().txns));
         let open: Vec<String> = open.collect();
         let unfinished = self.clients.iter().filter(|client| !client.closed).count();
-        format!("open requests {open:?}; {unfinished} clients not closed; held {:?}", held.collect::<Vec<_>>())
+        format!(
+            "open requests {open:?}; {unfinished} clients not closed; held {:?}",
+            held.collect::<Vec<_>>()
+        )
     }
 
     fn collect_figures(&mut self) {
@@ -350,7 +358,9 @@ impl World {
             self.at(2, Event::FullDisk(id, true));
         }
         // Faults that were planned for later don't happen.
-        self.agenda.retain(|_, event| !matches!(event, Event::Crash(_) | Event::Cut(..) | Event::FullDisk(_, false)));
+        self.agenda.retain(|_, event| {
+            !matches!(event, Event::Crash(_) | Event::Cut(..) | Event::FullDisk(_, false))
+        });
     }
 
     fn note(&mut self, text: impl Fn() -> String) {
@@ -369,10 +379,10 @@ impl World {
     fn step(&mut self, event: Event) -> Result<(), String> {
         match event {
             Event::ToNode { to, from, epochs, message } => {
-                if let Peer::Node(from) = from {
-                    if self.cut.contains(&pair(from, to)) || self.nodes[&from].epoch != epochs.0 {
-                        return Ok(());
-                    }
+                if let Peer::Node(from) = from
+                    && (self.cut.contains(&pair(from, to)) || self.nodes[&from].epoch != epochs.0)
+                {
+                    return Ok(());
                 }
                 if !self.nodes[&to].up || self.nodes[&to].epoch != epochs.1 {
                     return Ok(());
@@ -485,7 +495,8 @@ impl World {
             let kept = store.unsynced() * kept_share as usize / 3;
             store.crash_keeping(if kept_share == 3 { store.unsynced() } else { kept });
         }
-        let gone: Vec<u64> = self.connections.iter().filter(|(_, (_, at))| *at == id).map(|(c, _)| *c).collect();
+        let gone: Vec<u64> =
+            self.connections.iter().filter(|(_, (_, at))| *at == id).map(|(c, _)| *c).collect();
         for connection in gone {
             self.connections.remove(&connection);
         }
@@ -694,7 +705,8 @@ impl World {
             Message::SessionClosed { .. } => self.clients[index].closed = true,
             Message::Answer { subject, answer } => {
                 let client = &mut self.clients[index];
-                let Some(place) = client.requests.iter().position(|request| request.subject == subject) else {
+                let Some(place) = client.requests.iter().position(|request| request.subject == subject)
+                else {
                     return Ok(());
                 };
                 let request = &mut client.requests[place];
@@ -707,8 +719,12 @@ impl World {
                     request.answered.as_ref(),
                 )?;
                 match &answer {
-                    Answer::Malformed(why) => return Err(format!("a good request was called malformed: {why:?}")),
-                    Answer::Expired => return Err(format!("{} is outstanding, and was called expired", subject.txn)),
+                    Answer::Malformed(why) => {
+                        return Err(format!("a good request was called malformed: {why:?}"));
+                    }
+                    Answer::Expired => {
+                        return Err(format!("{} is outstanding, and was called expired", subject.txn));
+                    }
                     Answer::Unknown | Answer::Overloaded => {}
                     Answer::Committed(_) | Answer::Aborted(_) if request.asks_left > 0 => {
                         request.asks_left -= 1;
@@ -717,7 +733,9 @@ impl World {
                     }
                     Answer::Committed(_) | Answer::Aborted(_) => {
                         match (&request.kind, &answer) {
-                            (workload::Kind::ReadLogs | workload::Kind::ReadAccounts, _) => self.summary.reads += 1,
+                            (workload::Kind::ReadLogs | workload::Kind::ReadAccounts, _) => {
+                                self.summary.reads += 1
+                            }
                             (_, Answer::Committed(_)) => self.summary.committed += 1,
                             (_, _) => self.summary.aborted += 1,
                         }

@@ -153,7 +153,8 @@ impl Contents {
             Write::PutWatermark(client, session, mark) => format!("watermark {client}:{session} {mark}"),
             Write::DeleteWatermark(client, session) => format!("no watermark {client}:{session} any more"),
             Write::PutClient(client, ended) => {
-                let more: String = ended.ended.iter().map(|session| format!(", and {session}")).collect();
+                let more: String =
+                    ended.ended.iter().map(|(first, last)| format!(", and {first} to {last}")).collect();
                 format!("sessions of {client} ended below {}{more}", ended.ended_below)
             }
             Write::PutGrant(client, granted) => {
