@@ -9,7 +9,10 @@ use assent_client::{
     Client, FieldContent, Member, NodeId, Outcome, RecordContent, RecordId, Transaction, Value,
     registrar::{NewCourse, NewStudent, Registrar},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
 /// Courses, with few enough places that some fill.
 const COURSES: usize = 24;
@@ -21,6 +24,8 @@ const CREDITS_MAX: u32 = 24;
 const PURSES: usize = 12;
 /// What is in each at first.
 const PURSE: i64 = 1_000;
+/// How long a participant that has just come back may take to be read.
+const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// All records that the load works on.
 pub(crate) struct Campus {
@@ -135,12 +140,22 @@ impl Campus {
     }
 
     async fn scan(&self, table: &str) -> BTreeMap<String, RecordContent> {
-        let mut all = BTreeMap::new();
-        for node in self.registrar.client().scan(Some(table)).await {
-            let records = node.reply.unwrap_or_else(|error| panic!("{} can't be read: {error}", node.name));
-            all.extend(records.into_iter().map(|(record, content)| (record.to_string(), content)));
+        let began = Instant::now();
+        loop {
+            let replies = self.registrar.client().scan(Some(table)).await;
+            let failed =
+                replies.iter().find_map(|node| node.reply.as_ref().err().map(|error| (&node.name, error)));
+            match failed {
+                None => {
+                    let records = replies.into_iter().filter_map(|node| node.reply.ok()).flatten();
+                    return records.map(|(record, content)| (record.to_string(), content)).collect();
+                }
+                // A node that was dead a moment ago is connected again only when it is next dialled.
+                Some((node, error)) => {
+                    assert!(began.elapsed() < READ_WITHIN, "{node} can't be read: {error}");
+                }
+            }
         }
-        all
     }
 }
 
