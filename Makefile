@@ -10,7 +10,7 @@ ASSENT := $(CARGO_TARGET_DIR)/release/assent
 SECONDS_PER_RUN ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-long verify fix bench doc
+.PHONY: help setup build demo test test-long verify fix bench real-data doc
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -45,6 +45,10 @@ bench: build ## Measure enrolments per second with 1, 16, 64 and 256 clients, an
 	@for clients in 1 16 64 256; do $(ASSENT) bench --clients $$clients --seconds $(SECONDS_PER_RUN); done
 	@echo "one hot course:"
 	@$(ASSENT) bench --clients 64 --courses 1 --seconds $(SECONDS_PER_RUN)
+
+DATA ?= ../shared/data
+real-data: build ## Import real enrolment data from $DATA, calm and under kills, and compare every count
+	@sh scripts/real-data.sh $(ASSENT) $(DATA)
 
 doc: setup ## Build the documentation of all crates
 	$(CARGO) doc $(FLAGS) --workspace --no-deps
