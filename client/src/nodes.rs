@@ -26,7 +26,7 @@ use tokio::{
 };
 
 /// A node that has had its time to be connected and is not gets only this much more.
-const GRACE: Duration = Duration::from_millis(200);
+const GRACE: Duration = Duration::from_millis(400);
 
 /// Records with their contents.
 type Records = Vec<(RecordId, RecordContent)>;

@@ -62,6 +62,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         through_codec,
         now: Time(1),
     };
+    for node in [students, courses] {
+        run.coordinator.handle(run.now, Stamp(1), coordinator::Input::Up(node), &mut run.out);
+    }
     let client = ClientName::new("bench")?;
     for connection in 0..CLIENTS {
         run.coordinator.handle(

@@ -43,7 +43,7 @@ pub struct EndpointConfig {
     pub handshake_timeout: Duration,
     /// Waiting time before the first redial. Default: 20 ms.
     pub redial_delay_min: Duration,
-    /// Waiting time between redials at most. Default: 1 s. Lower finds a node that comes back sooner, and costs
+    /// Waiting time between redials at most. Default: 250 ms. Lower finds a node that comes back sooner, and costs
     /// packets while it is away.
     pub redial_delay_max: Duration,
     /// How long [`Endpoint::close`](crate::Endpoint::close) waits for what was sent to arrive. Default: 500 ms.
@@ -83,7 +83,7 @@ impl EndpointConfig {
             idle_timeout: Duration::from_millis(500),
             handshake_timeout: Duration::from_secs(3),
             redial_delay_min: Duration::from_millis(20),
-            redial_delay_max: Duration::from_secs(1),
+            redial_delay_max: Duration::from_millis(250),
             close_timeout: Duration::from_millis(500),
             buffer_bytes_max: 32 * 1024 * 1024,
             events_max: 1024,

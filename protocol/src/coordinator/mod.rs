@@ -252,6 +252,7 @@ impl Coordinator {
             }
             Input::Down(Peer::Node(node)) => {
                 self.connected.remove(&node);
+                self.give_up_waiting_for(node, turn);
             }
             Input::Down(Peer::Client(connection)) => self.on_client_down(connection),
             Input::Tick => self.on_tick(turn),
@@ -425,7 +426,28 @@ impl Coordinator {
             .map(|(subject, _)| subject.clone())
             .collect();
         for subject in subjects {
-            self.ask(&subject, node, turn);
+            match self.drives.get(&subject).map(|drive| &drive.phase) {
+                // The others may have been waiting for this one.
+                Some(Phase::Preparing { .. }) => self.ask_all(&subject, turn),
+                _ => self.ask(&subject, node, turn),
+            }
+        }
+    }
+
+    /// A participant is gone: what waits for its vote is given up, so that the records of the others are free (R3).
+    fn give_up_waiting_for(&mut self, node: NodeId, turn: &mut Turn<'_>) {
+        let waits = |drive: &Drive| {
+            drive.participants.contains(&node)
+                && matches!(&drive.phase, Phase::Preparing { votes } if !votes.contains(&node))
+        };
+        let waiting: Vec<Subject> = self
+            .drives
+            .iter()
+            .filter(|(_, drive)| waits(drive))
+            .map(|(subject, _)| subject.clone())
+            .collect();
+        for subject in waiting {
+            self.become_vetoing(&subject, AbortReason::Abandoned, turn);
         }
     }
 
@@ -447,7 +469,11 @@ impl Coordinator {
             (Phase::Collecting, _) if self.lacks_results(drive, node) => {
                 Message::Peek { subject, participants: participants() }
             }
-            (Phase::Preparing { votes }, Some(sponsor)) if !votes.contains(&node) => {
+            // Nobody is asked to lock anything for a vote that can't come now: a Prepare leaves once all are connected.
+            (Phase::Preparing { votes }, Some(sponsor))
+                if !votes.contains(&node)
+                    && drive.participants.iter().all(|one| self.connected.contains(one)) =>
+            {
                 self.prepare(drive, sponsor, node, turn.now)
             }
             (Phase::Vetoing { reason, .. }, Some(sponsor)) => {

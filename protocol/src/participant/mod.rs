@@ -115,7 +115,8 @@ pub struct Participant {
     locks: Locks,
     sessions: Sessions,
     agenda: Agenda<Due>,
-    connected: BTreeSet<NodeId>,
+    /// Nodes that are connected and have left no question about a sponsor unanswered since they were last heard.
+    reachable: BTreeSet<NodeId>,
     accepting: bool,
     /// Outcomes that are held, to be told to those who asked for it.
     acknowledgements: BTreeMap<NodeId, Vec<(Subject, Sequence)>>,
@@ -253,7 +254,7 @@ impl Participant {
             readings: BTreeMap::new(),
             locks: Locks::default(),
             agenda: Agenda::default(),
-            connected: BTreeSet::new(),
+            reachable: BTreeSet::new(),
             accepting: true,
             acknowledgements: BTreeMap::new(),
             read_serial: 0,
@@ -312,6 +313,11 @@ impl Participant {
     }
 
     fn on_message<S: Store>(&mut self, from: Peer, message: Message, turn: &mut Turn<'_, S>) {
+        if let Peer::Node(node) = from
+            && !self.reachable.contains(&node)
+        {
+            self.reachable.insert(node);
+        }
         match message {
             Message::Prepare(prepare) => self.on_prepare(from, prepare, turn),
             Message::Veto { subject, sponsor, participants, reason } => {
@@ -373,13 +379,13 @@ impl Participant {
     }
 
     fn on_up<S: Store>(&mut self, node: NodeId, turn: &mut Turn<'_, S>) {
-        self.connected.insert(node);
+        self.reachable.insert(node);
         self.ask_again_at(node, turn.now);
     }
 
     fn on_down<S: Store>(&mut self, peer: Peer, turn: &mut Turn<'_, S>) {
         if let Peer::Node(node) = peer {
-            self.connected.remove(&node);
+            self.reachable.remove(&node);
             self.acknowledgements.remove(&node);
             self.ask_again_at(node, turn.now);
             self.drop_reads_of(node);
@@ -387,14 +393,14 @@ impl Participant {
     }
 
     /// Votes whose sponsor is on this node are looked at again now: it is gone, or back (R6).
-    fn ask_again_at(&mut self, node: NodeId, now: Time) {
+    pub(super) fn ask_again_at(&mut self, node: NodeId, now: Time) {
         for (txn, entry) in &mut self.entries {
             match entry {
                 Entry::InDoubt(doubt) if doubt.yes.sponsor.node == node => {
                     match doubt.stage {
                         Stage::Voted | Stage::AskedSponsor { .. } => doubt.stage = Stage::Voted,
                         // It may be back: who has not pledged yet asks it first.
-                        Stage::Peeking { .. } if self.connected.contains(&node) && !doubt.yes.pledged => {
+                        Stage::Peeking { .. } if self.reachable.contains(&node) && !doubt.yes.pledged => {
                             doubt.stage = Stage::Voted;
                         }
                         Stage::Peeking { .. } | Stage::Resolving { .. } => {}

@@ -139,7 +139,10 @@ impl Participant {
         turn.store.write(Write::PutTxn(subject.txn.clone(), TxnRecord::Yes(yes.clone())));
         self.figures.votes_yes += 1;
         let doubt = InDoubt { yes, arrived, stage: Stage::Voted, resolvers: BTreeSet::new() };
-        self.agenda.set(Due::Entry(subject.txn.clone()), turn.now.after_ms(self.config.limits.vote_age_ms));
+        // A vote from the queue may come when its sponsor is gone already: then nobody is waited for.
+        let patience_ms =
+            if self.reachable.contains(&sponsor.node) { self.config.limits.vote_age_ms } else { 0 };
+        self.agenda.set(Due::Entry(subject.txn.clone()), turn.now.after_ms(patience_ms));
         self.entries.insert(subject.txn.clone(), Entry::InDoubt(doubt));
         self.send_vote(Peer::Node(sponsor.node), &subject, turn);
     }

@@ -18,13 +18,19 @@ impl Participant {
         let Some(Entry::InDoubt(doubt)) = self.entries.get(txn) else { return };
         match &doubt.stage {
             Stage::Voted | Stage::AskedSponsor { answered: true } => {
-                if self.connected.contains(&doubt.yes.sponsor.node) {
+                if self.reachable.contains(&doubt.yes.sponsor.node) {
                     self.ask_sponsor(txn, turn);
                 } else {
                     self.become_peeking(txn, turn);
                 }
             }
-            Stage::AskedSponsor { answered: false } => self.become_peeking(txn, turn),
+            Stage::AskedSponsor { answered: false } => {
+                // The silence is the node's, not this transaction's: nobody else waits for it a second time (R6).
+                let silent = doubt.yes.sponsor.node;
+                self.reachable.remove(&silent);
+                self.ask_again_at(silent, turn.now);
+                self.become_peeking(txn, turn);
+            }
             Stage::Peeking { .. } | Stage::Resolving { .. } => self.ask_others(txn, turn),
         }
     }
