@@ -117,6 +117,8 @@ pub struct Participant {
     agenda: Agenda<Due>,
     /// Nodes that are connected and have left no question about a sponsor unanswered since they were last heard.
     reachable: BTreeSet<NodeId>,
+    /// When each node was last heard.
+    heard: BTreeMap<NodeId, Time>,
     accepting: bool,
     /// Outcomes that are held, to be told to those who asked for it.
     acknowledgements: BTreeMap<NodeId, Vec<(Subject, Sequence)>>,
@@ -255,6 +257,7 @@ impl Participant {
             locks: Locks::default(),
             agenda: Agenda::default(),
             reachable: BTreeSet::new(),
+            heard: BTreeMap::new(),
             accepting: true,
             acknowledgements: BTreeMap::new(),
             read_serial: 0,
@@ -313,10 +316,11 @@ impl Participant {
     }
 
     fn on_message<S: Store>(&mut self, from: Peer, message: Message, turn: &mut Turn<'_, S>) {
-        if let Peer::Node(node) = from
-            && !self.reachable.contains(&node)
-        {
-            self.reachable.insert(node);
+        if let Peer::Node(node) = from {
+            self.heard.insert(node, turn.now);
+            if !self.reachable.contains(&node) {
+                self.reachable.insert(node);
+            }
         }
         match message {
             Message::Prepare(prepare) => self.on_prepare(from, prepare, turn),

@@ -25,10 +25,15 @@ impl Participant {
                 }
             }
             Stage::AskedSponsor { answered: false } => {
-                // The silence is the node's, not this transaction's: nobody else waits for it a second time (R6).
-                let silent = doubt.yes.sponsor.node;
-                self.reachable.remove(&silent);
-                self.ask_again_at(silent, turn.now);
+                let sponsor = doubt.yes.sponsor.node;
+                let heard = self.heard.get(&sponsor);
+                if heard
+                    .is_none_or(|heard| heard.after_ms(self.config.limits.sponsor_patience_ms) <= turn.now)
+                {
+                    // The silence is the node's, not this transaction's: no other waits for it once more (R6).
+                    self.reachable.remove(&sponsor);
+                    self.ask_again_at(sponsor, turn.now);
+                }
                 self.become_peeking(txn, turn);
             }
             Stage::Peeking { .. } | Stage::Resolving { .. } => self.ask_others(txn, turn),
