@@ -10,7 +10,7 @@ ASSENT := $(CARGO_TARGET_DIR)/release/assent
 SECONDS_PER_RUN ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-long verify fix bench real-data doc
+.PHONY: help setup build demo test test-long lint verify fix bench real-data doc
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,11 +31,12 @@ test-long: setup ## Run what takes long: 100,000 simulated clusters, and the kil
 	ASSENT_SEEDS=100000 $(CARGO) test $(FLAGS) -p assent-protocol --test simulation -- --nocapture
 	ASSENT_ROUNDS=50 $(CARGO) test $(FLAGS) -p assent --test kills -- --nocapture --test-threads 1
 
-verify: setup ## Read everything and change nothing: format, lints, docs, tests
+lint: setup ## Check format, lints and documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(FLAGS) --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(FLAGS) --workspace --no-deps
-	$(CARGO) test $(FLAGS) --workspace
+
+verify: lint test ## Read everything and change nothing: lint and test
 
 fix: ## Write what can be written: format, lint suggestions
 	$(CARGO) clippy $(FLAGS) --workspace --all-targets --fix --allow-dirty --allow-staged

@@ -2,7 +2,7 @@
 //!
 //! One loop on one thread: take all inputs that are waiting, run the machine on each, write one batch, sync it on
 //! another thread, and then send. Nothing leaves this node before everything that was written when it was said has
-//! been synced (R7): [`outgoing::Outgoing`] is that rule. The machine is [`assent_protocol::participant`].
+//! been synced (R7): `outgoing::Outgoing` is that rule. The machine is [`assent_protocol::participant`].
 
 mod outgoing;
 mod scan;

@@ -27,7 +27,7 @@ use std::{cell::RefCell, sync::Arc, time::Instant};
 
 /// A participant's records, transactions and sessions in RocksDB.
 ///
-/// The loop that runs a machine on it: [`Store::write`] any number of times, [`commit`](RocksStore::commit) once, then
+/// The loop that runs a machine on it: `Store::write` any number of times, [`commit`](RocksStore::commit) once, then
 /// [`Syncer::sync`] (on another thread), and only then send what the machine said (R7).
 ///
 /// # Panics

@@ -3,7 +3,7 @@
 //! How to run it: give it every input that is waiting with [`Coordinator::handle`], send what it puts out, and call it
 //! with [`Input::Tick`] when [`Coordinator::next_wake`] has come. It writes nothing: the votes are the log.
 //!
-//! One [`Drive`] is one transaction that a client has asked for, in one [`Phase`]. The files below this folder:
+//! One `Drive` is one transaction that a client has asked for, in one `Phase`. The files below this folder:
 //! `begin` (requests), `voting` (Prepare, votes, veto), `settling` (peek, other sponsors, resolve), `ending` (answers, telling,
 //! R8), `looking` (transactions that write nothing), `sessions`.
 //!

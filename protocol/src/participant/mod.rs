@@ -6,7 +6,7 @@
 //! 2. write the store's batch, and sync it if the outbox holds anything (R7);
 //! 3. then, and only then, send what is in the outbox.
 //!
-//! What it holds of a transaction is one [`Entry`] variant, or nothing. The files below this folder are the
+//! What it holds of a transaction is one `Entry` variant, or nothing. The files below this folder are the
 //! transitions: `prepare` (voting), `ending` (veto, outcome, forgetting), `resolution` (learning the outcome without
 //! the coordinator), `reading` (transactions that write nothing), `sessions`.
 //!
