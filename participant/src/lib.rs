@@ -19,7 +19,12 @@ use assent_transport::{
     node::{Clock, SpanMeters, publish},
 };
 use outgoing::Outgoing;
-use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use sync_thread::SyncThread;
 use tokio::sync::{mpsc, watch};
 
@@ -97,6 +102,7 @@ pub async fn run(
         outgoing,
         clock,
         spans: SpanMeters::new("participant"),
+        apply_seconds: metrics::histogram!("assent_participant_apply_seconds"),
         out: Vec::new(),
     };
     node.run(events, synced, shutdown).await
@@ -109,6 +115,8 @@ struct Node {
     outgoing: Outgoing,
     clock: Clock,
     spans: SpanMeters,
+    /// How long a turn's batch takes to get into log and memtable, its sync not counted.
+    apply_seconds: metrics::Histogram,
     out: Vec<(Peer, Message)>,
 }
 
@@ -155,7 +163,11 @@ impl Node {
             if self.machine.next_wake().is_some_and(|due| due <= now) {
                 self.handle(now, Input::Tick);
             }
+            let applied = Instant::now();
             let written = self.store.commit()?;
+            if written > 0 {
+                self.apply_seconds.record(applied.elapsed());
+            }
             self.spans.record(self.machine.take_spans());
             self.outgoing.take_turn(written > 0, &mut self.out)?;
         }
