@@ -111,7 +111,10 @@ async fn work(session: Client, lines: Lines, say: mpsc::Sender<(u64, Answered)>)
 async fn answer(session: &Client, text: &str) -> Answered {
     let transaction = match json::transaction(text) {
         Ok(transaction) => transaction,
-        Err(error) => return malformed(error.operation, error.to_string()),
+        // The reason names the operation itself.
+        Err(error) => {
+            return malformed(error.operation, json::JsonError { operation: None, ..error }.to_string());
+        }
     };
     let operations = transaction.operations().to_vec();
     let outcome = session.submit(transaction).await;
