@@ -155,6 +155,7 @@ fn not_executed(reason: &NotExecuted) -> (Status, &'static str) {
             (Status::Unreachable, "see whether coordinators and participants run: assent cluster status")
         }
         NotExecuted::Journal(_) => (Status::Config, "make the journal writable"),
+        NotExecuted::Late => (Status::NotExecuted, "allow it more time: --deadline"),
         NotExecuted::Overloaded
         | NotExecuted::SessionFull
         | NotExecuted::SessionEnded
@@ -174,6 +175,7 @@ fn may_pass(reason: &Reason) -> bool {
         Reason::Aborted(_) => reason.is_transient(),
         Reason::NotExecuted(reason) => match reason {
             NotExecuted::Overloaded
+            | NotExecuted::Late
             | NotExecuted::Unreachable(_)
             | NotExecuted::SessionEnded
             | NotExecuted::Unanswered => true,

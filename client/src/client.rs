@@ -7,7 +7,7 @@ use crate::{
     journal::{Journal, JournalError},
     link::{Link, stamp_now},
     nodes::{NodeReply, Nodes, Report},
-    outcome::{Abort, NotExecuted, Outcome, Receipt},
+    outcome::{Abort, NotExecuted, Outcome, Reason, Receipt},
     placement::{Placement, place},
     random::Backoff,
     recovery::{Recovered, Recovery},
@@ -178,15 +178,24 @@ impl Client {
         };
         let mut backoff = Backoff::new(self.link.config.retry_delay_max);
         let mut attempts = 0;
+        let mut before: Option<Abort> = None;
         loop {
             attempts += 1;
-            let outcome = self.run_once(&mut placement, stamp, &note, attempts, until).await;
-            let Outcome::Aborted(abort) = &outcome else { return outcome };
+            let abort = match self.run_once(&mut placement, stamp, &note, attempts, until).await {
+                Outcome::Aborted(abort) => abort,
+                outcome => return outcome,
+            };
+            // That there was no time for one more try says less than why the one before it failed.
+            let abort = match before {
+                Some(before) if abort.reason == Reason::NotExecuted(NotExecuted::Late) => before,
+                _ => abort,
+            };
             let again = Instant::now() + backoff.pause(&self.link.random);
             if !abort.reason.is_transient() || again >= until {
-                return outcome;
+                return Outcome::Aborted(abort);
             }
             abort.confirm();
+            before = Some(abort);
             tokio::time::sleep_until(again).await;
         }
     }

@@ -183,6 +183,9 @@ pub enum NotExecuted {
     /// Too much is under way here or at the coordinator. Try again later.
     #[error("too much is under way; try again later")]
     Overloaded,
+    /// The deadline came before anything could be sent.
+    #[error("the deadline came before anything could be sent; allow more time")]
+    Late,
     /// No coordinator could be reached before the deadline.
     #[error("no coordinator could be reached before the deadline: {0}")]
     Unreachable(String),
@@ -224,6 +227,7 @@ impl Reason {
                 NotExecuted::Invalid { .. } => "invalid",
                 NotExecuted::Malformed(_) => "malformed",
                 NotExecuted::Overloaded => "overloaded",
+                NotExecuted::Late => "deadline",
                 NotExecuted::Unreachable(_) => "unreachable",
                 NotExecuted::SessionFull => "session_full",
                 NotExecuted::SessionEnded => "session_ended",
@@ -252,6 +256,7 @@ impl Reason {
                 NotExecuted::Overloaded => true,
                 NotExecuted::Invalid { .. }
                 | NotExecuted::Malformed(_)
+                | NotExecuted::Late
                 | NotExecuted::Unreachable(_)
                 | NotExecuted::SessionFull
                 | NotExecuted::SessionEnded

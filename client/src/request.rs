@@ -178,6 +178,9 @@ impl Request {
         let mut backoff = Backoff::new(self.link.config.retry_delay_max);
         let mut avoid = None;
         let mut expired = 0;
+        if !self.sent && Instant::now() >= until {
+            return Conclusion::NotExecuted(NotExecuted::Late);
+        }
         loop {
             if Instant::now() >= until {
                 return self.not_answered(Doubt::Deadline);

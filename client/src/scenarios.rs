@@ -214,6 +214,8 @@ async fn a_refusal_is_not_tried_again_and_a_conflict_only_until_the_deadline() {
     let Outcome::Aborted(abort) = client.run_with_retries(write()).await else { panic!("it is aborted") };
     assert_eq!(abort.reason.kind(), "conflict");
     assert!(abort.attempts > 5);
+    let outcome = client.submit(write().deadline(Duration::ZERO)).await;
+    assert_eq!((not_executed(&outcome), client.outstanding()), (&NotExecuted::Late, 0));
 }
 
 #[tokio::test]

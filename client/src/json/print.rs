@@ -69,6 +69,7 @@ pub fn reason(reason: &Reason) -> Value {
             NotExecuted::Invalid { operation: None, .. }
             | NotExecuted::Malformed(Malformed::Digest | Malformed::ForeignClient)
             | NotExecuted::Overloaded
+            | NotExecuted::Late
             | NotExecuted::Unreachable(_)
             | NotExecuted::SessionFull
             | NotExecuted::SessionEnded
