@@ -73,7 +73,7 @@ impl Default for Limits {
         Limits {
             undecided_max: 65_536,
             retry_ms: 100,
-            sponsor_patience_ms: 150,
+            sponsor_patience_ms: 100,
             tells_max: 4,
             tell_again_ms: 1_000,
             settle_ms: 60_000,

@@ -80,7 +80,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             vote_age_ms: 100,
-            sponsor_patience_ms: 150,
+            sponsor_patience_ms: 100,
             retry_ms: 100,
             wound_delay_ms: 10,
             waiting_max: 4096,
