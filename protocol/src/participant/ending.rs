@@ -237,10 +237,11 @@ impl Participant {
                 turn.send_node(*node, tell);
             }
         }
-        let owner = self.config.directory.session_owner(&txn.client);
-        if everyone && owner != self.config.node {
+        let granter = txn.session.granter();
+        let is_other = granter != self.config.node && self.config.directory.participants().contains(&granter);
+        if everyone && is_other {
             let (client, session) = (txn.client.clone(), txn.session);
-            turn.send_node(owner, Message::AskSession { client, session });
+            turn.send_node(granter, Message::AskSession { client, session });
         }
         ended.told = (ended.told + 1).min(8);
         let pause = self.config.limits.exchange_ms << ended.told;

@@ -360,7 +360,7 @@ impl Participant {
             Message::TouchSession { client, session } => self.sessions.touch(&client, session, turn.now),
             Message::EndSession(end) => self.on_end_session(from, end, turn),
             Message::AskSession { client, session } => self.on_ask_session(from, client, session, turn),
-            // The owner of a session tells the others of its end once; who misses it and needs it asks.
+            // The granter of a session tells the others of its end once; who misses it and needs it asks.
             Message::SessionEnded(_) => {}
             // Answered by whoever runs the machine, from `introspection`.
             Message::Query { .. } => {}
