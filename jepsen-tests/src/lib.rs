@@ -4,12 +4,14 @@
 //! - [`history`]: what clients saw, in the forms that outside judges read,
 //! - [`workload`]: what clients ask for, and what must be true of the answers,
 //! - [`verdict`]: what a checker says,
-//! - [`run`]: what a run leaves behind.
+//! - [`run`]: what a run leaves behind,
+//! - [`report`]: the same for people to look at.
 //!
 //! Not here: anything that a node needs to run.
 
 pub mod history;
 pub mod random;
+pub mod report;
 pub mod run;
 pub mod verdict;
 pub mod workload;
