@@ -5,7 +5,8 @@ use super::figure::{Time, step_at_least};
 /// At most this many pieces: more would be thinner than a line.
 const BINS_MAX: f64 = 150.0;
 
-/// Pieces of one length that cover a window of time; the last one may be shorter.
+/// Pieces of one length that cover a window of time. The last one may be up to half longer or shorter, since the
+/// rate of a very short piece would say nothing.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bins {
     from_ns: u64,
@@ -17,12 +18,13 @@ impl Bins {
     /// Pieces of a round length.
     pub(super) fn of(time: &Time) -> Bins {
         let length_ns = step_at_least(time.length_ns() as f64 / BINS_MAX).max(1.0) as u64;
-        Bins { from_ns: time.from_ns(), to_ns: time.to_ns(), length_ns }
+        Bins { from_ns: time.begin_ns(), to_ns: time.end_ns(), length_ns }
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        ((self.to_ns - self.from_ns).div_ceil(self.length_ns) as usize).max(1)
+        let lengths = (self.to_ns - self.from_ns) as f64 / self.length_ns as f64;
+        (lengths.round() as usize).max(1)
     }
 
     /// Which one a moment is in.
@@ -38,7 +40,7 @@ impl Bins {
 
     /// Where one ends.
     pub(super) fn end_ns(&self, bin: usize) -> u64 {
-        self.start_ns(bin).saturating_add(self.length_ns).min(self.to_ns)
+        if bin + 1 == self.len() { self.to_ns } else { self.start_ns(bin + 1) }
     }
 
     /// How long one is, in seconds.
@@ -71,6 +73,15 @@ mod tests {
         assert_eq!(bins.at(499_999_999), 0);
         assert_eq!(bins.at(500_000_000), 1);
         assert_eq!(bins.at(60_000_000_000), 119);
+    }
+
+    #[test]
+    fn a_short_rest_belongs_to_the_last_bin() {
+        let bins = Bins::of(&Time::between(0, 60_100_000_000));
+        assert_eq!(bins.len(), 120);
+        assert_eq!(bins.at(60_050_000_000), 119);
+        assert_eq!(bins.end_ns(119), 60_100_000_000);
+        assert!((bins.seconds(119) - 0.6).abs() < 1e-9);
     }
 
     #[test]

@@ -87,8 +87,8 @@ impl Case<'_> {
 
     /// From the first to the last moment of its operations.
     fn span_ns(&self) -> Option<(u64, u64)> {
-        let from = self.operations.iter().map(Operation::from_ns).min()?;
-        let to = self.operations.iter().filter_map(Operation::to_ns).max().unwrap_or(from);
+        let from = self.operations.iter().map(Operation::begin_ns).min()?;
+        let to = self.operations.iter().filter_map(Operation::end_ns).max().unwrap_or(from);
         Some((from, to))
     }
 
@@ -115,8 +115,8 @@ impl Case<'_> {
     fn figure(&self, all_faults: &[Fault]) -> Markup {
         const ROW: f64 = 34.0;
         let drawn = &self.operations[..self.operations.len().min(DRAWN_MAX)];
-        let from = drawn.iter().map(Operation::from_ns).min().unwrap_or(0);
-        let to = drawn.iter().filter_map(Operation::to_ns).max().unwrap_or(from);
+        let from = drawn.iter().map(Operation::begin_ns).min().unwrap_or(0);
+        let to = drawn.iter().filter_map(Operation::end_ns).max().unwrap_or(from);
         let edge = to.saturating_sub(from) / 20 + 1_000;
         let time = Time::between(from.saturating_sub(edge), to.saturating_add(edge));
         let bottom = ROW * drawn.len() as f64 + 4.0;
@@ -184,15 +184,15 @@ impl Case<'_> {
 /// The faults that a close-up shows: those outside would lie on its edge.
 fn in_window(all: &[Fault], time: &Time) -> Vec<Fault> {
     all.iter()
-        .filter(|fault| fault.from_ns < time.to_ns() && fault.to_ns.is_none_or(|to| to > time.from_ns()))
+        .filter(|fault| fault.from_ns < time.end_ns() && fault.to_ns.is_none_or(|to| to > time.begin_ns()))
         .cloned()
         .collect()
 }
 
 /// One operation in a row of its own, its value above its bar.
 fn close_up(operation: &Operation, time: &Time, top: f64, height: f64) -> Markup {
-    let from = time.x(operation.from_ns());
-    let to = time.x(operation.to_ns().unwrap_or(u64::MAX)).max(from + 2.0);
+    let from = time.x(operation.begin_ns());
+    let to = time.x(operation.end_ns().unwrap_or(u64::MAX)).max(from + 2.0);
     let value = &operation.completion.unwrap_or(operation.invoke).value;
     // Texts begin at bars of the left half and end at bars of the right half: so they stay inside.
     let (anchor, x) = if from < (LEFT + RIGHT) / 2.0 { ("start", from) } else { ("end", to) };
@@ -224,7 +224,7 @@ fn line(event: &Event, is_own: bool) -> Markup {
     html! {
         tr class=(class) {
             td class="n" { (event.index) }
-            td class="n" { (words::seconds(event.time_ns)) }
+            td class="n" { (words::microseconds(event.time_ns)) }
             td class="n" { (words::process(event.process)) }
             td { (kind) }
             td { (event.f) }

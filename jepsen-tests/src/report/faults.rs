@@ -56,7 +56,7 @@ impl<'a> Strip<'a> {
         let mut last_of_row: Vec<Option<usize>> = vec![None; ROWS_OF_KIND_MAX];
         for (number, fault) in faults.iter().enumerate().filter(|(_, fault)| fault.kind == kind) {
             let from = time.x(fault.from_ns);
-            let to = time.x(fault.to_ns.unwrap_or(time.to_ns())).max(from + 2.0);
+            let to = time.x(fault.to_ns.unwrap_or(time.end_ns())).max(from + 2.0);
             let free = ends.iter().position(|end| *end <= from);
             let row = free.unwrap_or(ends.len()).min(ROWS_OF_KIND_MAX - 1);
             if row == ends.len() {

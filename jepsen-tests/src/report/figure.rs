@@ -79,7 +79,8 @@ impl Time {
         let ends = faults.iter().filter_map(|fault| fault.to_ns);
         let from_ns = events.clone().chain(begins.clone()).min().unwrap_or(0);
         let to_ns = events.chain(begins).chain(ends).max().unwrap_or(0);
-        Time::between(from_ns, to_ns)
+        // A clock that has just begun is shown from its beginning.
+        Time::between(if from_ns < to_ns / 20 { 0 } else { from_ns }, to_ns)
     }
 
     /// A window of the clock.
@@ -87,11 +88,11 @@ impl Time {
         Time { from_ns, to_ns: to_ns.max(from_ns.saturating_add(1_000)) }
     }
 
-    pub(super) fn from_ns(&self) -> u64 {
+    pub(super) fn begin_ns(&self) -> u64 {
         self.from_ns
     }
 
-    pub(super) fn to_ns(&self) -> u64 {
+    pub(super) fn end_ns(&self) -> u64 {
         self.to_ns
     }
 

@@ -75,7 +75,7 @@ pub(super) fn figure(operations: &[Operation], faults: &[Fault], time: &Time) ->
     let bins = Bins::of(time);
     let mut committed = vec![Vec::new(); bins.len()];
     for operation in operations.iter().filter(|operation| operation.outcome() == Outcome::Ok) {
-        if let (Some(to), Some(latency)) = (operation.to_ns(), operation.latency_ns()) {
+        if let (Some(to), Some(latency)) = (operation.end_ns(), operation.latency_ns()) {
             committed[bins.at(to)].push(latency);
         }
     }
@@ -153,7 +153,7 @@ fn line(committed: &[Vec<u64>], per_mille: usize, bins: &Bins, time: &Time, deca
 fn crosses(operations: &[Operation], time: &Time, decades: Decades) -> String {
     let unknown = operations.iter().filter(|operation| operation.outcome() == Outcome::Info);
     let places: BTreeSet<(i64, i64)> = unknown
-        .filter_map(|operation| Some((time.x(operation.to_ns()?), decades.y(operation.latency_ns()?))))
+        .filter_map(|operation| Some((time.x(operation.end_ns()?), decades.y(operation.latency_ns()?))))
         .map(|(x, y)| ((x / 3.0).round() as i64 * 3, (y / 3.0).round() as i64 * 3))
         .collect();
     places.iter().map(|(x, y)| format!("M{} {}l6 6m-6 0l6-6", x - 3, y - 3)).collect()

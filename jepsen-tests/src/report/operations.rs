@@ -55,12 +55,12 @@ impl Operation<'_> {
         }
     }
 
-    pub(super) fn from_ns(&self) -> u64 {
+    pub(super) fn begin_ns(&self) -> u64 {
         self.invoke.time_ns
     }
 
     /// When its completion was seen, if it was.
-    pub(super) fn to_ns(&self) -> Option<u64> {
+    pub(super) fn end_ns(&self) -> Option<u64> {
         self.completion.map(|event| event.time_ns)
     }
 
@@ -74,7 +74,7 @@ impl Operation<'_> {
         format!(
             "process {}, {} s: {} {}, {end}",
             self.process,
-            words::seconds(self.from_ns()),
+            words::seconds(self.begin_ns()),
             self.invoke.f,
             words::value(value, 200),
         )
@@ -82,7 +82,7 @@ impl Operation<'_> {
 
     /// How long its client waited, in nanoseconds, if it saw an end.
     pub(super) fn latency_ns(&self) -> Option<u64> {
-        self.to_ns().map(|to| to.saturating_sub(self.from_ns()))
+        self.end_ns().map(|to| to.saturating_sub(self.begin_ns()))
     }
 }
 
@@ -122,8 +122,8 @@ impl Rows {
         let mut spans: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
         for operation in operations {
             // Only a known end gives the row to another process.
-            let to = operation.to_ns().unwrap_or(u64::MAX);
-            let span = spans.entry(operation.process).or_insert((operation.from_ns(), to));
+            let to = operation.end_ns().unwrap_or(u64::MAX);
+            let span = spans.entry(operation.process).or_insert((operation.begin_ns(), to));
             span.1 = to;
         }
         let mut in_order: Vec<(u64, u64, u64)> =

@@ -2,61 +2,84 @@
 
 use super::{
     bins::Bins,
-    figure::{self, AXIS, Figure, Time, px},
+    figure::{self, AXIS, Figure, LEFT, Time, px},
     operations::{Operation, Outcome},
     words,
 };
 use crate::run::Fault;
 use maud::{Markup, Render, html};
 
-const TOP: f64 = 10.0;
-const BOTTOM: f64 = 200.0;
+/// The upper plot, of what has happened.
+const DONE: Plot = Plot { top: 10.0, bottom: 170.0, shows: &[Outcome::Ok] };
+/// The lower plot, with a scale of its own: failures are few beside what succeeds.
+const NOT_DONE: Plot = Plot { top: 190.0, bottom: 270.0, shows: &[Outcome::Fail, Outcome::Info] };
+
+/// One of two plots above each other.
+struct Plot {
+    top: f64,
+    bottom: f64,
+    shows: &'static [Outcome],
+}
+
+impl Plot {
+    fn body(&self, rates: &[Vec<f64>; 3], bins: &Bins, time: &Time) -> Markup {
+        let of = |outcome: Outcome| &rates[outcome as usize];
+        let peak = self.shows.iter().flat_map(|&outcome| of(outcome)).copied().fold(0.0, f64::max);
+        let lines_max = (self.bottom - self.top) / 40.0;
+        let step = figure::step_at_least((peak / lines_max).max(0.1));
+        let top_rate = (peak / step).ceil().max(1.0) * step;
+        let y = |rate: f64| self.bottom - (self.bottom - self.top) * rate / top_rate;
+        let last = |outcome: Outcome| y(of(outcome).last().copied().unwrap_or(0.0));
+        let names = self.shows.iter().map(|&o| (o.name(), o.name(), last(o))).collect();
+        html! {
+            @for tick in 0..=(top_rate / step).round() as u64 {
+                @let rate = tick as f64 * step;
+                (figure::horizontal(y(rate), Some(&figure::number(rate))))
+            }
+            @for &outcome in self.shows {
+                @let line = steps(of(outcome), bins, time, y);
+                @if outcome == Outcome::Ok {
+                    path class="area ok" d={ (line) "V" (px(self.bottom)) "H" (px(LEFT)) "Z" } {}
+                }
+                path class={ "line " (outcome.name()) } d=(line) {}
+            }
+            (figure::line_names(names, self.bottom))
+        }
+    }
+}
 
 pub(super) fn figure(operations: &[Operation], faults: &[Fault], time: &Time) -> Markup {
     let bins = Bins::of(time);
     let rates = rates(operations, &bins);
-    let peak = rates.iter().flatten().copied().fold(0.0, f64::max);
-    let step = figure::step_at_least(peak / 4.0);
-    let top_rate = (peak / step).ceil().max(1.0) * step;
-    let y = |rate: f64| BOTTOM - (BOTTOM - TOP) * rate / top_rate;
-    let shown: Vec<Outcome> =
-        Outcome::ALL.into_iter().filter(|&o| rates[o as usize].iter().any(|&r| r > 0.0)).collect();
-    let names =
-        shown.iter().map(|&o| (o.name(), o.name(), y(*rates[o as usize].last().unwrap_or(&0.0)))).collect();
-    let body = html! {
-        (time.bands(faults, TOP, BOTTOM))
-        @for tick in 0..=(top_rate / step).round() as u64 {
-            (figure::horizontal(y(tick as f64 * step), Some(&figure::number(tick as f64 * step))))
-        }
-        (time.axis(TOP, BOTTOM))
-        (figure::vertical_label("operations per second", TOP, BOTTOM))
-        @for &outcome in &shown {
-            @let line = steps(&rates[outcome as usize], &bins, time, y);
-            @if outcome == Outcome::Ok {
-                path class="area ok" d={ (line) "V" (px(BOTTOM)) "H" (px(time.x(time.from_ns()))) "Z" } {}
-            }
-            path class={ "line " (outcome.name()) } d=(line) {}
-        }
-        (figure::line_names(names, BOTTOM))
+    let peak = |outcome: Outcome| {
+        figure::number(rates[outcome as usize].iter().copied().fold(0.0, f64::max).round())
     };
-    let ended = operations.iter().filter(|o| o.completion.is_some()).count();
+    let ended = operations.iter().filter(|operation| operation.completion.is_some()).count();
     Figure {
         id: "throughput",
         title: "Throughput: how many operations ended",
         description: format!(
-            "Step lines of operations that ended per second, one for each outcome, over {} from {} s to {} s. The \
-             highest is {} per second.",
+            "Step lines of operations that ended per second, one for each outcome, over {} from {} s to {} s. At most \
+             {} ok, {} fail and {} info per second.",
             words::duration(time.length_ns()),
-            words::seconds(time.from_ns()),
-            words::seconds(time.to_ns()),
-            figure::number(peak.round()),
+            words::seconds(time.begin_ns()),
+            words::seconds(time.end_ns()),
+            peak(Outcome::Ok),
+            peak(Outcome::Fail),
+            peak(Outcome::Info),
         ),
         caption: html! {
             "Each step is " (words::duration(bins.length_ns())) "; operations count where they ended ("
-            (words::thousands(ended)) " did). Grey bands are faults, as in the timeline."
+            (words::thousands(ended)) " did). The lower plot has a scale of its own. Grey bands are faults, as in the timeline."
         },
-        height: BOTTOM + AXIS,
-        body,
+        height: NOT_DONE.bottom + AXIS,
+        body: html! {
+            (time.bands(faults, DONE.top, NOT_DONE.bottom))
+            (time.axis(DONE.top, NOT_DONE.bottom))
+            (figure::vertical_label("operations per second", DONE.top, NOT_DONE.bottom))
+            (DONE.body(&rates, &bins, time))
+            (NOT_DONE.body(&rates, &bins, time))
+        },
     }
     .render()
 }
@@ -65,7 +88,7 @@ pub(super) fn figure(operations: &[Operation], faults: &[Fault], time: &Time) ->
 fn rates(operations: &[Operation], bins: &Bins) -> [Vec<f64>; 3] {
     let mut rates = [(); 3].map(|()| vec![0.0; bins.len()]);
     for operation in operations {
-        if let Some(to) = operation.to_ns() {
+        if let Some(to) = operation.end_ns() {
             rates[operation.outcome() as usize][bins.at(to)] += 1.0;
         }
     }

@@ -186,7 +186,7 @@ fn bars(operations: &[Operation], outcome: Outcome, rows: &Rows, layout: &Layout
 
 /// The operations of an anomaly on top of all others, and its name above.
 fn mark(case: &Case, rows: &Rows, layout: &Layout, time: &Time) -> Markup {
-    let Some(first) = case.operations.iter().map(|operation| operation.from_ns()).min() else {
+    let Some(first) = case.operations.iter().map(|operation| operation.begin_ns()).min() else {
         return html! {};
     };
     let x = time.x(first);
@@ -209,6 +209,6 @@ fn mark(case: &Case, rows: &Rows, layout: &Layout, time: &Time) -> Markup {
 
 /// Where an operation is drawn: at least a pixel, and to the end if it never ended.
 fn ends(operation: &Operation, time: &Time) -> (f64, f64) {
-    let from = time.x(operation.from_ns());
-    (from, time.x(operation.to_ns().unwrap_or(time.to_ns())).max(from + 1.0))
+    let from = time.x(operation.begin_ns());
+    (from, time.x(operation.end_ns().unwrap_or(time.end_ns())).max(from + 1.0))
 }

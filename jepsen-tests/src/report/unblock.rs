@@ -30,7 +30,7 @@ pub(super) fn table(operations: &[Operation], all_faults: &[Fault]) -> Markup {
     let mut successes: Vec<(u64, u64)> = operations
         .iter()
         .filter(|operation| operation.outcome() == Outcome::Ok)
-        .filter_map(|operation| Some((operation.to_ns()?, operation.from_ns())))
+        .filter_map(|operation| Some((operation.end_ns()?, operation.begin_ns())))
         .collect();
     successes.sort_unstable();
     let mut rows: Vec<(usize, &Fault, Felt)> = all_faults
@@ -94,10 +94,10 @@ fn felt(fault: &Fault, operations: &[Operation], successes: &[(u64, u64)]) -> Fe
     let from = fault.from_ns;
     let open: Vec<&Operation> = operations
         .iter()
-        .take_while(|operation| operation.from_ns() < from)
-        .filter(|operation| operation.to_ns().is_none_or(|to| to >= from))
+        .take_while(|operation| operation.begin_ns() < from)
+        .filter(|operation| operation.end_ns().is_none_or(|to| to >= from))
         .collect();
-    let ends = || open.iter().filter_map(|operation| operation.to_ns());
+    let ends = || open.iter().filter_map(|operation| operation.end_ns());
     let first_after = successes.partition_point(|(ended, _)| *ended < from);
     let success = successes[first_after..].iter().find(|(_, began)| *began >= from);
     Felt {
@@ -150,7 +150,7 @@ mod tests {
         let mut successes: Vec<(u64, u64)> = operations
             .iter()
             .filter(|operation| operation.outcome() == Outcome::Ok)
-            .filter_map(|operation| Some((operation.to_ns()?, operation.from_ns())))
+            .filter_map(|operation| Some((operation.end_ns()?, operation.begin_ns())))
             .collect();
         successes.sort_unstable();
         let fault = Fault { kind: "kill".into(), targets: vec![], from_ns, to_ns, detail: String::new() };

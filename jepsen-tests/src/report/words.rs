@@ -60,6 +60,11 @@ pub(super) fn seconds(ns: u64) -> String {
     format!("{:.3}", ns as f64 / 1e9)
 }
 
+/// The same with all digits that order events.
+pub(super) fn microseconds(ns: u64) -> String {
+    format!("{:.6}", ns as f64 / 1e9)
+}
+
 /// A duration in the unit that suits it, with three digits.
 pub(super) fn duration(ns: u64) -> String {
     let (value, unit) = match ns {

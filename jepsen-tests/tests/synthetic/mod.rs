@@ -31,7 +31,7 @@ fn done(key: i64, value: i64) -> Value {
 }
 
 /// The faults of [`history`].
-pub fn faults() -> Vec<Fault> {
+pub(crate) fn faults() -> Vec<Fault> {
     let fault = |kind: &str, targets: &[&str], from: u64, to: Option<u64>, detail: &str| Fault {
         kind: kind.into(),
         targets: targets.iter().map(|target| (*target).to_owned()).collect(),
@@ -51,22 +51,20 @@ pub fn faults() -> Vec<Fault> {
     ]
 }
 
-/// At least `operations` operations of 16 clients in a minute.
-pub fn history(operations: usize) -> History {
+/// About `operations` operations of 16 clients in a minute.
+pub(crate) fn history(operations: usize) -> History {
     let (faults, mut random) = (faults(), Random::new(7));
     let per_client = operations.div_ceil(16) as u64;
     let mut lines: Vec<Line> = Vec::new();
     let mut next_process = 16;
     for client in 0..16 {
         let (mut process, mut now) = (client, random.below(MS));
-        let mut done_here = 0;
-        while done_here < per_client && now < 60 * SECOND {
-            done_here += 1;
+        while now < 60 * SECOND {
             let hurt = faults.iter().any(|fault| {
                 fault.from_ns <= now && fault.to_ns.is_none_or(|to| now < to) && fault.kind != "clock"
             });
             let slow = if hurt { 4 + random.below(40) } else { 1 };
-            let base = 60 * SECOND / per_client / 3;
+            let base = 60 * SECOND / per_client / 2;
             let latency = (base / 2 + random.below(base)) * slow / 3 + random.below(3) * random.below(3) * MS;
             let (key, value) = (random.below(20) as i64, lines.len() as i64);
             lines.push((now, process, Kind::Invoke, append(key, value), None));
@@ -103,7 +101,7 @@ pub fn history(operations: usize) -> History {
 }
 
 /// The account of [`history`], with a verdict of each finding.
-pub fn run(history: &History) -> Run {
+pub(crate) fn run(history: &History) -> Run {
     let oks: Vec<u64> = history.events.iter().filter(|e| e.kind == Kind::Ok).map(|e| e.index).collect();
     let middle = oks.len() / 2;
     let option = |name: &str, value: &str| (name.to_owned(), value.to_owned());
