@@ -3,7 +3,7 @@
 use super::{
     faults,
     figure::{AXIS, Figure, LEFT, Px, RIGHT, Time},
-    operations::Operation,
+    operations::{self, Operation},
     words,
 };
 use crate::{
@@ -38,7 +38,7 @@ pub(super) struct Case<'a> {
 pub(super) fn cases<'a>(verdicts: &'a [Verdict], operations: &[Operation<'a>]) -> Vec<Case<'a>> {
     let mut of_line: BTreeMap<u64, usize> = BTreeMap::new();
     for (at, operation) in operations.iter().enumerate() {
-        of_line.insert(operation.invoke.index, at);
+        of_line.insert(operation.invocation.index, at);
         of_line.extend(operation.completion.map(|event| (event.index, at)));
     }
     let deepest = verdicts.iter().map(|verdict| verdict.anomalies.len()).max().unwrap_or(0);
@@ -145,7 +145,7 @@ impl Case<'_> {
     fn lines(&self, history: &History) -> Markup {
         let mut own: BTreeSet<u64> = self.anomaly.events.iter().copied().collect();
         for operation in &self.operations {
-            own.insert(operation.invoke.index);
+            own.insert(operation.invocation.index);
             own.extend(operation.completion.map(|event| event.index));
         }
         let at = |line: &u64| history.events.binary_search_by_key(line, |event| event.index).ok();
@@ -193,14 +193,14 @@ fn in_window(all: &[Fault], time: &Time) -> Vec<Fault> {
 fn close_up(operation: &Operation, time: &Time, top: f64, height: f64) -> Markup {
     let from = time.x(operation.begin_ns());
     let to = time.x(operation.end_ns().unwrap_or(u64::MAX)).max(from + 2.0);
-    let value = &operation.completion.unwrap_or(operation.invoke).value;
+    let value = &operation.completion.unwrap_or(operation.invocation).value;
     // Texts begin at bars of the left half and end at bars of the right half: so they stay inside.
     let (anchor, x) = if from < (LEFT + RIGHT) / 2.0 { ("start", from) } else { ("end", to) };
-    let outcome = operation.outcome().name();
+    let outcome = operations::name(operation.outcome);
     html! {
         text class="tick" x=(Px(LEFT - 8.0)) y=(Px(top + height - 6.0)) text-anchor="end" { "process " (operation.process) }
         text class="value" x=(Px(x)) y=(Px(top + 14.0)) text-anchor=(anchor) {
-            tspan class="strong" { (operation.invoke.f) " " (outcome) } " " (words::value(value, 110))
+            tspan class="strong" { (operation.invocation.f) " " (outcome) } " " (words::value(value, 110))
         }
         rect class={ "bar " (outcome) } x=(Px(from)) y=(Px(top + 19.0)) width=(Px(to - from)) height=(Px(height - 23.0)) rx="2" {
             title { (operation.words()) }

@@ -3,10 +3,10 @@
 use super::{
     bins::{Bins, quantile},
     figure::{self, AXIS, Figure, Px, Time, px},
-    operations::{Operation, Outcome},
+    operations::Operation,
     words,
 };
-use crate::run::Fault;
+use crate::{history::Outcome, run::Fault};
 use maud::{Markup, Render, html};
 use std::collections::BTreeSet;
 
@@ -74,7 +74,7 @@ fn round_duration(ns: u64) -> String {
 pub(super) fn figure(operations: &[Operation], faults: &[Fault], time: &Time) -> Markup {
     let bins = Bins::of(time);
     let mut committed = vec![Vec::new(); bins.len()];
-    for operation in operations.iter().filter(|operation| operation.outcome() == Outcome::Ok) {
+    for operation in operations.iter().filter(|operation| operation.outcome == Outcome::Ok) {
         if let (Some(to), Some(latency)) = (operation.end_ns(), operation.latency_ns()) {
             committed[bins.at(to)].push(latency);
         }
@@ -151,7 +151,7 @@ fn line(committed: &[Vec<u64>], per_mille: usize, bins: &Bins, time: &Time, deca
 
 /// A cross for each operation of unknown outcome; those at one place are one cross.
 fn crosses(operations: &[Operation], time: &Time, decades: Decades) -> String {
-    let unknown = operations.iter().filter(|operation| operation.outcome() == Outcome::Info);
+    let unknown = operations.iter().filter(|operation| operation.outcome == Outcome::Unknown);
     let places: BTreeSet<(i64, i64)> = unknown
         .filter_map(|operation| Some((time.x(operation.end_ns()?), decades.y(operation.latency_ns()?))))
         .map(|(x, y)| ((x / 3.0).round() as i64 * 3, (y / 3.0).round() as i64 * 3))

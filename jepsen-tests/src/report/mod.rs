@@ -24,6 +24,6 @@ use crate::{history::History, run::Run};
 ///
 /// Its size follows from what is drawn and not from the length of the history: some hundred kilobytes for 20,000 operations.
 pub fn render(run: &Run, history: &History) -> String {
-    let operations = operations::pair(history);
+    let operations = operations::of(history);
     words::visible(&page::page(run, history, &operations).into_string())
 }

@@ -1,40 +1,27 @@
 //! The operations of a history: each invocation with what became of it, and the rows in which they are drawn.
 
 use super::words;
-use crate::history::{Event, History, Kind, Process};
+use crate::history::{self, Event, History, Outcome, Process};
 use std::collections::BTreeMap;
 
-/// How an operation ended.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Outcome {
-    /// It has happened.
-    Ok,
-    /// It has not happened and never will.
-    Fail,
-    /// Nobody knows; also one that the history never ends.
-    Info,
+/// All outcomes, as they are listed.
+pub(super) const OUTCOMES: [Outcome; 3] = [Outcome::Ok, Outcome::Fail, Outcome::Unknown];
+
+/// As the history writes it, and as the style sheet names its colour.
+pub(super) fn name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Ok => "ok",
+        Outcome::Fail => "fail",
+        Outcome::Unknown => "info",
+    }
 }
 
-impl Outcome {
-    /// All of them, as they are listed.
-    pub(super) const ALL: [Outcome; 3] = [Outcome::Ok, Outcome::Fail, Outcome::Info];
-
-    /// As the history writes it, and as the style sheet names its colour.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Outcome::Ok => "ok",
-            Outcome::Fail => "fail",
-            Outcome::Info => "info",
-        }
-    }
-
-    /// For readers who are new to histories.
-    pub(super) fn words(self) -> &'static str {
-        match self {
-            Outcome::Ok => "ok: it has happened",
-            Outcome::Fail => "fail: it has not happened and never will",
-            Outcome::Info => "info: nobody knows",
-        }
+/// For readers who are new to histories.
+pub(super) fn meaning(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Ok => "ok: it has happened",
+        Outcome::Fail => "fail: it has not happened and never will",
+        Outcome::Unknown => "info: nobody knows",
     }
 }
 
@@ -42,21 +29,21 @@ impl Outcome {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Operation<'a> {
     pub(super) process: u64,
-    pub(super) invoke: &'a Event,
+    pub(super) outcome: Outcome,
+    pub(super) invocation: &'a Event,
     pub(super) completion: Option<&'a Event>,
 }
 
-impl Operation<'_> {
-    pub(super) fn outcome(&self) -> Outcome {
-        match self.completion.map(|event| event.kind) {
-            Some(Kind::Ok) => Outcome::Ok,
-            Some(Kind::Fail) => Outcome::Fail,
-            Some(Kind::Info | Kind::Invoke) | None => Outcome::Info,
-        }
+impl<'a> Operation<'a> {
+    fn new(operation: history::Operation<'a>) -> Option<Operation<'a>> {
+        let Process::Client(process) = operation.invocation.process else { return None };
+        let history::Operation { invocation, completion, .. } = operation;
+        Some(Operation { process, outcome: operation.outcome(), invocation, completion })
     }
 
+    /// When it began.
     pub(super) fn begin_ns(&self) -> u64 {
-        self.invoke.time_ns
+        self.invocation.time_ns
     }
 
     /// When its completion was seen, if it was.
@@ -64,49 +51,31 @@ impl Operation<'_> {
         self.completion.map(|event| event.time_ns)
     }
 
+    /// How long its client waited, in nanoseconds, if it saw an end.
+    pub(super) fn latency_ns(&self) -> Option<u64> {
+        self.end_ns().map(|end| end.saturating_sub(self.begin_ns()))
+    }
+
     /// The whole operation in one line.
     pub(super) fn words(&self) -> String {
-        let value = &self.completion.unwrap_or(self.invoke).value;
+        let value = &self.completion.unwrap_or(self.invocation).value;
         let end = match self.latency_ns() {
-            Some(latency) => format!("{} after {}", self.outcome().name(), words::duration(latency)),
+            Some(latency) => format!("{} after {}", name(self.outcome), words::duration(latency)),
             None => "never ended".to_owned(),
         };
         format!(
             "process {}, {} s: {} {}, {end}",
             self.process,
             words::seconds(self.begin_ns()),
-            self.invoke.f,
+            self.invocation.f,
             words::value(value, 200),
         )
     }
-
-    /// How long its client waited, in nanoseconds, if it saw an end.
-    pub(super) fn latency_ns(&self) -> Option<u64> {
-        self.end_ns().map(|to| to.saturating_sub(self.begin_ns()))
-    }
 }
 
-/// Pairs invocations with their completions, in the order of the invocations.
-///
-/// A completion without an invocation is left out: a checker of the history says so, a report need not fail on it.
-pub(super) fn pair(history: &History) -> Vec<Operation<'_>> {
-    let mut operations: Vec<Operation> = Vec::with_capacity(history.events.len() / 2);
-    let mut open: BTreeMap<u64, usize> = BTreeMap::new();
-    for event in &history.events {
-        let Process::Client(process) = event.process else { continue };
-        match event.kind {
-            Kind::Invoke => {
-                open.insert(process, operations.len());
-                operations.push(Operation { process, invoke: event, completion: None });
-            }
-            Kind::Ok | Kind::Fail | Kind::Info => {
-                if let Some(at) = open.remove(&process) {
-                    operations[at].completion = Some(event);
-                }
-            }
-        }
-    }
-    operations
+/// The operations of all clients, in the order in which they began.
+pub(super) fn of(history: &History) -> Vec<Operation<'_>> {
+    history.operations().into_iter().filter_map(Operation::new).collect()
 }
 
 /// The rows of a timeline. A process that ended with an unknown outcome is followed by another in the same row, so
@@ -163,7 +132,7 @@ impl Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::Value;
+    use crate::history::{Kind, Value};
 
     fn event(index: u64, time_ns: u64, process: u64, kind: Kind) -> Event {
         let process = Process::Client(process);
@@ -173,9 +142,9 @@ mod tests {
     #[test]
     fn an_invocation_without_completion_is_unknown() {
         let history = History { events: vec![event(0, 5, 3, Kind::Invoke)] };
-        let operations = pair(&history);
+        let operations = of(&history);
         assert_eq!(operations.len(), 1);
-        assert_eq!(operations[0].outcome(), Outcome::Info);
+        assert_eq!(operations[0].outcome, Outcome::Unknown);
         assert_eq!(operations[0].latency_ns(), None);
     }
 
@@ -190,7 +159,7 @@ mod tests {
             event(5, 70, 2, Kind::Ok),
         ];
         let history = History { events };
-        let rows = Rows::new(&pair(&history));
+        let rows = Rows::new(&of(&history));
         assert_eq!(rows.len(), 2);
         assert_eq!(rows.processes(0), [0, 2]);
         assert_eq!(rows.of(1), 1);

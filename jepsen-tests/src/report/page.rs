@@ -5,7 +5,7 @@ use super::{
     faults,
     figure::Time,
     latency,
-    operations::{Operation, Outcome},
+    operations::{self, OUTCOMES, Operation},
     throughput, timeline, unblock, words,
 };
 use crate::{
@@ -179,8 +179,9 @@ fn fact(name: &str, value: &str) -> Markup {
 }
 
 fn outcomes(operations: &[Operation]) -> String {
-    let of = |outcome| operations.iter().filter(|operation| operation.outcome() == outcome).count();
-    let parts = Outcome::ALL.map(|outcome| format!("{} {}", words::thousands(of(outcome)), outcome.name()));
+    let of = |outcome| operations.iter().filter(|operation| operation.outcome == outcome).count();
+    let parts =
+        OUTCOMES.map(|outcome| format!("{} {}", words::thousands(of(outcome)), operations::name(outcome)));
     format!("{} ({})", words::thousands(operations.len()), parts.join(", "))
 }
 

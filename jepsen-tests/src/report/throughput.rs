@@ -3,16 +3,16 @@
 use super::{
     bins::Bins,
     figure::{self, AXIS, Figure, LEFT, Time, px},
-    operations::{Operation, Outcome},
+    operations::{self, Operation},
     words,
 };
-use crate::run::Fault;
+use crate::{history::Outcome, run::Fault};
 use maud::{Markup, Render, html};
 
 /// The upper plot, of what has happened.
 const DONE: Plot = Plot { top: 10.0, bottom: 170.0, shows: &[Outcome::Ok] };
 /// The lower plot, with a scale of its own: failures are few beside what succeeds.
-const NOT_DONE: Plot = Plot { top: 190.0, bottom: 270.0, shows: &[Outcome::Fail, Outcome::Info] };
+const NOT_DONE: Plot = Plot { top: 190.0, bottom: 270.0, shows: &[Outcome::Fail, Outcome::Unknown] };
 
 /// One of two plots above each other.
 struct Plot {
@@ -30,7 +30,7 @@ impl Plot {
         let top_rate = (peak / step).ceil().max(1.0) * step;
         let y = |rate: f64| self.bottom - (self.bottom - self.top) * rate / top_rate;
         let last = |outcome: Outcome| y(of(outcome).last().copied().unwrap_or(0.0));
-        let names = self.shows.iter().map(|&o| (o.name(), o.name(), last(o))).collect();
+        let names = self.shows.iter().map(|&o| (operations::name(o), operations::name(o), last(o))).collect();
         html! {
             @for tick in 0..=(top_rate / step).round() as u64 {
                 @let rate = tick as f64 * step;
@@ -41,7 +41,7 @@ impl Plot {
                 @if outcome == Outcome::Ok {
                     path class="area ok" d={ (line) "V" (px(self.bottom)) "H" (px(LEFT)) "Z" } {}
                 }
-                path class={ "line " (outcome.name()) } d=(line) {}
+                path class={ "line " (operations::name(outcome)) } d=(line) {}
             }
             (figure::line_names(names, self.bottom))
         }
@@ -66,7 +66,7 @@ pub(super) fn figure(operations: &[Operation], faults: &[Fault], time: &Time) ->
             words::seconds(time.end_ns()),
             peak(Outcome::Ok),
             peak(Outcome::Fail),
-            peak(Outcome::Info),
+            peak(Outcome::Unknown),
         ),
         caption: html! {
             "Each step is " (words::duration(bins.length_ns())) "; operations count where they ended ("
@@ -84,12 +84,12 @@ pub(super) fn figure(operations: &[Operation], faults: &[Fault], time: &Time) ->
     .render()
 }
 
-/// Operations per second of each outcome, in the order of [`Outcome::ALL`].
+/// Operations per second of each outcome, in the order of [`operations::OUTCOMES`].
 fn rates(operations: &[Operation], bins: &Bins) -> [Vec<f64>; 3] {
     let mut rates = [(); 3].map(|()| vec![0.0; bins.len()]);
     for operation in operations {
         if let Some(to) = operation.end_ns() {
-            rates[operation.outcome() as usize][bins.at(to)] += 1.0;
+            rates[operation.outcome as usize][bins.at(to)] += 1.0;
         }
     }
     for of_outcome in &mut rates {

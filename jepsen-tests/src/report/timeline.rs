@@ -7,10 +7,10 @@ use super::{
     cases::Case,
     faults::Strip,
     figure::{self, AXIS, Figure, LEFT, Px, Time, px},
-    operations::{Operation, Outcome, Rows},
+    operations::{self, OUTCOMES, Operation, Rows},
     words,
 };
-use crate::run::Fault;
+use crate::{history::Outcome, run::Fault};
 use maud::{Markup, Render, html};
 
 /// More rows are not drawn, except those of anomalies.
@@ -64,7 +64,7 @@ impl Layout {
     fn margin(&self, outcome: Outcome) -> f64 {
         match outcome {
             Outcome::Ok => self.height * 0.24,
-            Outcome::Fail | Outcome::Info => self.height * 0.1,
+            Outcome::Fail | Outcome::Unknown => self.height * 0.1,
         }
     }
 }
@@ -84,7 +84,7 @@ pub(super) fn figure(operations: &[Operation], faults: &[Fault], cases: &[Case],
         @if operations.len() <= OPERATIONS_ALONE_MAX {
             @for operation in operations { (bar(operation, &rows, &layout, time)) }
         } @else {
-            @for outcome in Outcome::ALL { (bars(operations, outcome, &rows, &layout, time)) }
+            @for outcome in OUTCOMES { (bars(operations, outcome, &rows, &layout, time)) }
         }
         @for case in cases { (mark(case, &rows, &layout, time)) }
     };
@@ -110,8 +110,8 @@ pub(super) fn figure(operations: &[Operation], faults: &[Fault], cases: &[Case],
 fn caption(operations: usize, cases: &[Case], hidden: usize) -> Markup {
     html! {
         span class="legend" {
-            @for outcome in Outcome::ALL {
-                span { span class={ "swatch " (outcome.name()) } {} (outcome.words()) }
+            @for outcome in OUTCOMES {
+                span { span class={ "swatch " (operations::name(outcome)) } {} (operations::meaning(outcome)) }
             }
             @if !cases.is_empty() { span { span class="swatch bad" {} "part of an anomaly" } }
         }
@@ -147,9 +147,9 @@ fn row_names(rows: &Rows, layout: &Layout) -> Markup {
 fn bar(operation: &Operation, rows: &Rows, layout: &Layout, time: &Time) -> Markup {
     let Some(y) = layout.y(rows.of(operation.process)) else { return html! {} };
     let (from, to) = ends(operation, time);
-    let margin = layout.margin(operation.outcome());
+    let margin = layout.margin(operation.outcome);
     html! {
-        rect class={ "bar " (operation.outcome().name()) } x=(Px(from)) y=(Px(y + margin)) width=(Px(to - from))
+        rect class={ "bar " (operations::name(operation.outcome)) } x=(Px(from)) y=(Px(y + margin)) width=(Px(to - from))
             height=(Px(layout.height - 2.0 * margin)) {
             title { (operation.words()) }
         }
@@ -159,7 +159,7 @@ fn bar(operation: &Operation, rows: &Rows, layout: &Layout, time: &Time) -> Mark
 /// All operations of one outcome as one path.
 fn bars(operations: &[Operation], outcome: Outcome, rows: &Rows, layout: &Layout, time: &Time) -> Markup {
     let mut spans: Vec<Vec<(f64, f64)>> = vec![Vec::new(); rows.len()];
-    for operation in operations.iter().filter(|operation| operation.outcome() == outcome) {
+    for operation in operations.iter().filter(|operation| operation.outcome == outcome) {
         let (from, to) = ends(operation, time);
         match spans[rows.of(operation.process)].last_mut() {
             Some(last) if from - last.1 < GAP_MIN => last.1 = last.1.max(to),
@@ -181,7 +181,7 @@ fn bars(operations: &[Operation], outcome: Outcome, rows: &Rows, layout: &Layout
             ));
         }
     }
-    html! { path class={ "bar " (outcome.name()) } d=(data) {} }
+    html! { path class={ "bar " (operations::name(outcome)) } d=(data) {} }
 }
 
 /// The operations of an anomaly on top of all others, and its name above.

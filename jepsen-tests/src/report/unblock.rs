@@ -1,11 +1,7 @@
 //! How long each fault was felt: by the operations that were open when it began, and by all together.
 
-use super::{
-    faults,
-    operations::{Operation, Outcome},
-    words,
-};
-use crate::run::Fault;
+use super::{faults, operations::Operation, words};
+use crate::{history::Outcome, run::Fault};
 use maud::{Markup, html};
 
 /// More faults are not listed, the least felt left out first.
@@ -29,7 +25,7 @@ struct Felt {
 pub(super) fn table(operations: &[Operation], all_faults: &[Fault]) -> Markup {
     let mut successes: Vec<(u64, u64)> = operations
         .iter()
-        .filter(|operation| operation.outcome() == Outcome::Ok)
+        .filter(|operation| operation.outcome == Outcome::Ok)
         .filter_map(|operation| Some((operation.end_ns()?, operation.begin_ns())))
         .collect();
     successes.sort_unstable();
@@ -129,7 +125,7 @@ fn silence(fault: &Fault, successes: &[(u64, u64)], first_after: usize) -> Optio
 mod tests {
     use super::*;
     use crate::history::{Event, History, Kind, Process, Value};
-    use crate::report::operations::pair;
+    use crate::report::operations::of as pair;
 
     fn history(lines: &[(u64, u64, Kind)]) -> History {
         let event = |(index, &(time_ns, process, kind)): (usize, &(u64, u64, Kind))| Event {
@@ -146,10 +142,10 @@ mod tests {
     }
 
     fn of(history: &History, from_ns: u64, to_ns: Option<u64>) -> Felt {
-        let operations = pair(history);
+        let operations = of(history);
         let mut successes: Vec<(u64, u64)> = operations
             .iter()
-            .filter(|operation| operation.outcome() == Outcome::Ok)
+            .filter(|operation| operation.outcome == Outcome::Ok)
             .filter_map(|operation| Some((operation.end_ns()?, operation.begin_ns())))
             .collect();
         successes.sort_unstable();

@@ -1,0 +1,67 @@
+//! The command line: every command with its help, and where it is run.
+
+mod failure;
+mod folder;
+mod output;
+mod report;
+mod status;
+
+pub(crate) use failure::Failure;
+pub(crate) use output::Output;
+pub(crate) use status::Status;
+
+use clap::{Parser, Subcommand};
+
+/// Attacks and judges Assent: a simulator, a model, real clusters under faults, and the checkers of what clients saw.
+#[derive(Debug, Parser)]
+#[command(name = "assent-lab", version, max_term_width = 110, arg_required_else_help = true,
+    after_help = Status::table())]
+pub(crate) struct Program {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+    /// Print JSON: one line per result; errors too, on standard error
+    #[arg(long, global = true, help_heading = "Global options")]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Draw the report of a run anew
+    #[command(after_help = "Example:\n  assent-lab report runs/bank-17")]
+    Report(report::ReportArgs),
+}
+
+impl Program {
+    /// How results are printed.
+    pub(crate) fn output(&self) -> Output {
+        Output::new(self.json)
+    }
+
+    /// Runs the command.
+    pub(crate) fn run(self) -> Result<Status, Failure> {
+        let output = self.output();
+        match self.command {
+            Command::Report(args) => report::run(&args, output),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Program::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for command in Program::command().get_subcommands().filter(|command| command.get_name() != "help") {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("assent-lab "), "{} shows no example", command.get_name());
+        }
+    }
+}
