@@ -2,14 +2,17 @@
 //!
 //! Where to find what:
 //! - [`history`]: what clients saw, in the forms that outside judges read,
-//! - [`workload`]: what clients ask for, and what must be true of the answers,
+//! - [`workload`]: what clients ask for, and what must be true of the answers; [`workloads`] has those that come along,
+//! - [`checkers`]: what must be true of a history,
 //! - [`verdict`]: what a checker says,
 //! - [`run`]: what a run leaves behind.
 //!
 //! Not here: anything that a node needs to run.
 
+pub mod checkers;
 pub mod history;
 pub mod random;
 pub mod run;
 pub mod verdict;
 pub mod workload;
+pub mod workloads;
