@@ -3,7 +3,8 @@
 //! Where to find what:
 //! - [`checkers`]: what is held against histories,
 //! - [`history`]: what clients saw, in the forms that outside judges read,
-//! - [`workload`]: what clients ask for, and what must be true of the answers,
+//! - [`workload`]: what clients ask for, and what must be true of the answers; [`workloads`] has those that come along,
+//! - [`checkers`]: what must be true of a history,
 //! - [`verdict`]: what a checker says,
 //! - [`run`]: what a run leaves behind,
 //! - [`report`]: the same for people to look at.
@@ -17,3 +18,4 @@ pub mod report;
 pub mod run;
 pub mod verdict;
 pub mod workload;
+pub mod workloads;
