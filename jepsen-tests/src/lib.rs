@@ -4,11 +4,15 @@
 //! - [`history`]: what clients saw, in the forms that outside judges read,
 //! - [`workload`]: what clients ask for, and what must be true of the answers,
 //! - [`verdict`]: what a checker says,
+//! - [`model`]: every behaviour of a small cluster, searched exhaustively,
+//! - [`properties`]: what must be true of every state and message,
 //! - [`run`]: what a run leaves behind.
 //!
 //! Not here: anything that a node needs to run.
 
 pub mod history;
+pub mod model;
+pub mod properties;
 pub mod random;
 pub mod run;
 pub mod verdict;
