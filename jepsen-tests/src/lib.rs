@@ -1,10 +1,11 @@
 //! Attacks and judges: the same workloads and the same checkers over a simulator, a model and real clusters.
 //!
 //! Where to find what:
-//! - [`checkers`]: what is held against histories,
 //! - [`history`]: what clients saw, in the forms that outside judges read,
 //! - [`workload`]: what clients ask for, and what must be true of the answers; [`workloads`] has those that come along,
 //! - [`checkers`]: what must be true of a history,
+//! - [`model`]: every behaviour of a small cluster, searched exhaustively,
+//! - [`properties`]: what must be true of every state and message,
 //! - [`verdict`]: what a checker says,
 //! - [`run`]: what a run leaves behind,
 //! - [`report`]: the same for people to look at.
@@ -13,6 +14,8 @@
 
 pub mod checkers;
 pub mod history;
+pub mod model;
+pub mod properties;
 pub mod random;
 pub mod report;
 pub mod run;
