@@ -75,18 +75,3 @@ impl fmt::Display for Failure {
 fn indent(text: &str) -> String {
     text.trim_end().replace('\n', "\n          ")
 }
-
-/// An error with the errors behind it in one line: library errors often say only the outermost half.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text.push_str(": ");
-            text.push_str(&inner_text);
-        }
-        source = inner.source();
-    }
-    text
-}

@@ -1,10 +1,12 @@
 //! The command line: every command with its help, and where it is run.
 
+mod check;
 mod failure;
 mod folder;
 mod output;
 mod report;
 mod status;
+mod verdicts;
 
 pub(crate) use failure::Failure;
 pub(crate) use output::Output;
@@ -27,6 +29,9 @@ pub(crate) struct Program {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Judge a history: of a run, or of anyone else who writes Jepsen's form
+    #[command(after_help = check::HELP)]
+    Check(check::CheckArgs),
     /// Draw the report of a run anew
     #[command(after_help = "Example:\n  assent-lab report runs/bank-17")]
     Report(report::ReportArgs),
@@ -42,6 +47,7 @@ impl Program {
     pub(crate) fn run(self) -> Result<Status, Failure> {
         let output = self.output();
         match self.command {
+            Command::Check(args) => check::run(&args, output),
             Command::Report(args) => report::run(&args, output),
         }
     }

@@ -15,7 +15,6 @@ mod operations;
 mod page;
 mod throughput;
 mod timeline;
-mod unblock;
 mod words;
 
 use crate::{history::History, run::Run};

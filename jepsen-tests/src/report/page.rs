@@ -6,9 +6,10 @@ use super::{
     figure::Time,
     latency,
     operations::{self, OUTCOMES, Operation},
-    throughput, timeline, unblock, words,
+    throughput, timeline, words,
 };
 use crate::{
+    checkers::availability::{self, Bounds},
     history::History,
     run::Run,
     verdict::{Finding, Table, Verdict},
@@ -17,6 +18,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// Nothing may be loaded and nothing may run: what a history holds can't do either.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+/// The checker whose figures are shown where time is.
+const AVAILABILITY: &str = "availability";
 
 /// More rows of a table of a checker are not shown.
 const ROWS_MAX: usize = 500;
@@ -40,7 +44,7 @@ pub(super) fn page(run: &Run, history: &History, operations: &[Operation]) -> Ma
                     (head(run))
                     (verdicts(run, &cases))
                     (what_was_run(run, operations))
-                    (what_happened(run, operations, &cases, &time))
+                    (what_happened(run, history, operations, &cases, &time))
                     (anomalies(run, history, &cases))
                     (tables(&run.verdicts))
                     (notes(&run.notes))
@@ -185,7 +189,13 @@ fn outcomes(operations: &[Operation]) -> String {
     format!("{} ({})", words::thousands(operations.len()), parts.join(", "))
 }
 
-fn what_happened(run: &Run, operations: &[Operation], cases: &[Case], time: &Time) -> Markup {
+fn what_happened(
+    run: &Run,
+    history: &History,
+    operations: &[Operation],
+    cases: &[Case],
+    time: &Time,
+) -> Markup {
     html! {
         section {
             h2 { "What happened" }
@@ -197,10 +207,23 @@ fn what_happened(run: &Run, operations: &[Operation], cases: &[Case], time: &Tim
                 (faults::table(&run.faults))
                 (throughput::figure(operations, &run.faults, time))
                 (latency::figure(operations, &run.faults, time))
-                @if !run.faults.is_empty() {
-                    h3 { "Time to unblock: how long each fault was felt" }
-                    (unblock::table(operations, &run.faults))
-                }
+                (unblocking(run, history))
+            }
+        }
+    }
+}
+
+/// How long clients waited for a success, at each fault. A run that nobody judged so far is measured here.
+fn unblocking(run: &Run, history: &History) -> Markup {
+    let judged = run.verdicts.iter().find(|verdict| verdict.checker == AVAILABILITY);
+    let measured = judged.is_none().then(|| availability::check(history, &run.faults, &Bounds::default()));
+    html! {
+        @if let Some(verdict) = judged.or(measured.as_ref()) {
+            h3 { "Time to unblock" }
+            p { (verdict.summary) "." }
+            @for table in &verdict.tables {
+                h4 { (table.title) }
+                (figures(table))
             }
         }
     }
@@ -224,11 +247,12 @@ fn anomalies(run: &Run, history: &History, cases: &[Case]) -> Markup {
 }
 
 fn tables(verdicts: &[Verdict]) -> Markup {
+    let verdicts = || verdicts.iter().filter(|verdict| verdict.checker != AVAILABILITY);
     html! {
-        @if verdicts.iter().any(|verdict| !verdict.tables.is_empty()) {
+        @if verdicts().any(|verdict| !verdict.tables.is_empty()) {
             section {
                 h2 { "Figures of the checkers" }
-                @for verdict in verdicts {
+                @for verdict in verdicts() {
                     @for table in &verdict.tables {
                         h3 { (table.title) " " span class="muted" { (verdict.checker) } }
                         (figures(table))
