@@ -11,5 +11,6 @@
 pub mod history;
 pub mod random;
 pub mod run;
+pub mod simulator;
 pub mod verdict;
 pub mod workload;
