@@ -33,6 +33,16 @@ impl Recorder {
         });
     }
 
+    /// How many lines there are.
+    pub(super) fn len(&self) -> usize {
+        self.history.events.len()
+    }
+
+    /// The lines from one on.
+    pub(super) fn from(&self, line: usize) -> &[Event] {
+        &self.history.events[line..]
+    }
+
     pub(super) fn into_history(self) -> History {
         self.history
     }

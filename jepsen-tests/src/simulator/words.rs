@@ -1,5 +1,6 @@
 //! What a trace says of a message: short, for people, and equal for equal messages.
 
+use crate::history::{Event, Process, Value};
 use assent_protocol::message::{Begin, Held, Message, SponsorAnswer};
 use assent_protocol::{
     ids::{Sponsor, Subject},
@@ -9,6 +10,40 @@ use std::fmt::{self, Display, Formatter};
 
 /// A message in words.
 pub(super) struct Words<'a>(pub(super) &'a Message);
+
+/// A line of the history in words.
+pub(super) struct Line<'a>(pub(super) &'a Event);
+
+impl Display for Line<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Event { process, kind, f: what, value, error, txn, .. } = self.0;
+        let process = match process {
+            Process::Client(number) => number.to_string(),
+            Process::Nemesis => "nemesis".into(),
+        };
+        write!(f, "process {process} {kind:?} {what} {}", text(value))?;
+        if let Some(error) = error {
+            write!(f, " ({error})")?;
+        }
+        txn.as_ref().map_or(Ok(()), |txn| write!(f, " as {txn}"))
+    }
+}
+
+fn text(value: &Value) -> String {
+    let list = |values: &[Value]| values.iter().map(text).collect::<Vec<_>>().join(" ");
+    match value {
+        Value::Nil => "nil".into(),
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::Text(value) => format!("{value:?}"),
+        Value::Keyword(word) => format!(":{word}"),
+        Value::Vector(values) => format!("[{}]", list(values)),
+        Value::Map(pairs) => {
+            let pairs = pairs.iter().map(|(key, value)| format!("{} {}", text(key), text(value)));
+            format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
 
 struct Who<'a>(&'a Subject);
 

@@ -224,13 +224,13 @@ impl Client {
         let mut request = Request::new(invocation, process, desk);
         let session = &mut self.sessions[session];
         let id = session.id.expect("a session that takes requests is open");
-        let twin = self
-            .requests
-            .iter()
-            .find(|other| desk.options.twin_per_mille > 0 && other.may_have_twin(id, &request));
+        let twins = desk.options.twin_per_mille;
+        let twin = self.requests.iter_mut().find(|other| twins > 0 && other.may_have_twin(id, &request));
         let sequence = match twin {
-            Some(other) if desk.random.chance(desk.options.twin_per_mille) => {
+            Some(other) if desk.random.chance(twins) => {
                 self.counts.twins += 1;
+                other.twin = true;
+                request.twin = true;
                 other.subject.txn.sequence
             }
             _ => session.next_sequence(),
@@ -265,7 +265,11 @@ impl Client {
         let mut place = 0;
         while place < self.requests.len() {
             if self.requests[place].gives_up(desk) {
-                self.conclude(place, Conclusion::Unknown("deadline"), desk);
+                // What only reads has nothing to be uncertain about.
+                let writes = self.requests[place].writes;
+                let conclusion =
+                    if writes { Conclusion::Unknown("deadline") } else { Conclusion::NotExecuted };
+                self.conclude(place, conclusion, desk);
                 if self.requests[place].let_go {
                     self.requests.swap_remove(place);
                     continue;
@@ -334,6 +338,7 @@ impl Client {
         let (kind, error) = match &conclusion {
             Conclusion::Committed(_) => (Kind::Ok, None),
             Conclusion::Aborted(why) => (Kind::Fail, Some(why.clone())),
+            Conclusion::NotExecuted => (Kind::Fail, Some("not executed".into())),
             Conclusion::SessionEnded => (Kind::Fail, Some("session ended".into())),
             Conclusion::Unknown(why) => (Kind::Info, Some((*why).to_string())),
         };
@@ -343,9 +348,11 @@ impl Client {
             Kind::Ok | Kind::Fail | Kind::Invoke => self.counts.reads += 1,
             Kind::Info => self.counts.unknown += 1,
         }
+        let executed = !matches!(conclusion, Conclusion::NotExecuted);
         let completion = match conclusion {
             Conclusion::Committed(results) => Completion::Committed(results),
             Conclusion::Aborted(why) => Completion::Aborted(why),
+            Conclusion::NotExecuted => Completion::Aborted("not executed".into()),
             Conclusion::SessionEnded => Completion::Aborted("session ended".into()),
             Conclusion::Unknown(_) => Completion::Unknown,
         };
@@ -372,7 +379,7 @@ impl Client {
                 script.push_front(request.invocation.clone());
             }
         }
-        request.settle_after(kind, desk);
+        request.settle_after(kind, executed, desk);
     }
 
     /// The process is gone, for a while or for ever. With a journal it goes on with what it had begun.

@@ -22,6 +22,8 @@ const EXPIRED_MAX: u32 = 3;
 pub(super) enum Conclusion {
     Committed(Vec<assent_protocol::operation::ReadResult>),
     Aborted(String),
+    /// A coordinator has sent nothing on: there is no outcome that could be asked for.
+    NotExecuted,
     /// The session has ended, and the request has changed nothing.
     SessionEnded,
     Unknown(&'static str),
@@ -55,6 +57,8 @@ pub(super) struct Request {
     /// After that it is only settled, not run.
     settling: bool,
     insists: bool,
+    /// Its id stands for something else, too.
+    pub(super) twin: bool,
     /// The coordinator that was asked last.
     asked: usize,
 }
@@ -97,6 +101,7 @@ impl Request {
             gives_up_us,
             settling: false,
             insists: false,
+            twin: false,
             asked: usize::MAX,
         }
     }
@@ -122,6 +127,7 @@ impl Request {
         let shares =
             |branch: &Branch| other.branches.iter().any(|other| other.participant == branch.participant);
         self.subject.txn.session == session
+            && !self.twin
             && self.writes
             && other.writes
             && self.answered.is_none()
@@ -174,13 +180,14 @@ impl Request {
     /// What an answer means; none: ask again.
     pub(super) fn judge(&mut self, answer: Answer, desk: &mut Desk<'_>) -> Option<Conclusion> {
         let first = self.attempts == 1;
-        let definite = first || !self.writes;
+        // Where the network doubles messages, one copy may be refused and the other run.
+        let definite = first && desk.options.duplicate_per_mille == 0 || !self.writes;
         self.expired = if answer == Answer::Expired { self.expired + 1 } else { 0 };
         let conclusion = match answer {
             Answer::Committed(results) => Conclusion::Committed(values(results)),
             Answer::Aborted(AbortReason::Expired) if first => Conclusion::SessionEnded,
             Answer::Aborted(reason) => Conclusion::Aborted(word(&reason).into()),
-            Answer::Overloaded if definite => Conclusion::Aborted("overloaded".into()),
+            Answer::Overloaded if definite => Conclusion::NotExecuted,
             Answer::Expired if !self.writes => Conclusion::SessionEnded,
             Answer::Expired if self.expired >= EXPIRED_MAX => Conclusion::Unknown("expired"),
             Answer::Expired | Answer::Unknown | Answer::Overloaded | Answer::Malformed(_) => {
@@ -192,8 +199,9 @@ impl Request {
     }
 
     /// The operation is over: the request goes, or is asked once more, or goes on to be settled.
-    pub(super) fn settle_after(&mut self, kind: Kind, desk: &mut Desk<'_>) {
+    pub(super) fn settle_after(&mut self, kind: Kind, executed: bool, desk: &mut Desk<'_>) {
         match kind {
+            Kind::Fail if !executed => self.let_go = true,
             Kind::Ok | Kind::Fail | Kind::Invoke => {
                 let again = self.writes && desk.random.chance(desk.options.repeat_per_mille);
                 if again {
@@ -206,7 +214,8 @@ impl Request {
             // Explicitly given up, or left to somebody who wants to know some time.
             Kind::Info => {
                 self.settling = true;
-                self.let_go = desk.random.chance(500) || self.expired >= EXPIRED_MAX || !self.is_sent();
+                let over = self.expired >= EXPIRED_MAX || !self.is_sent() || !self.writes;
+                self.let_go = desk.random.chance(500) || over;
             }
         }
     }

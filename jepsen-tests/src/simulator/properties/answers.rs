@@ -60,6 +60,13 @@ impl Property for Answers {
                 }
                 // Two participants may each have refused, with reasons of their own: the outcome is one.
                 Some(Answer::Aborted(_)) if matches!(answer, Answer::Aborted(_)) => Ok(()),
+                // What its reads saw is kept until the client has said that it has it (R8); the outcome is one for ever.
+                Some(Answer::Committed(_))
+                    if matches!(answer, Answer::Committed(_))
+                        && txn.sequence < facts.said(&txn.client, txn.session) =>
+                {
+                    Ok(())
+                }
                 Some(first) if first == answer => Ok(()),
                 Some(first) => Err(format!("{txn} was answered {first:?}, and then {answer:?}")),
             },

@@ -57,7 +57,10 @@ impl Property for DurableBeforeTold {
                 Err(format!("{from} pledges {}, and the pledge is not durable", subject.txn))
             }
             Message::OutcomesHeld { held } => held.iter().try_for_each(|(subject, watermark)| {
-                let known = facts.at(from, &subject.txn).is_some_and(|held| held.decided.is_some());
+                // To hold something else under this id means as much (R12).
+                let known = facts.at(from, &subject.txn).is_some_and(|held| {
+                    held.decided.is_some_and(|(of, _)| of == subject.digest) || held.rules_out(subject.digest)
+                });
                 if !known && !facts.is_expired(from, &subject.txn) {
                     return Err(format!("{from} acknowledges {}, which is not durable there", subject.txn));
                 }

@@ -18,11 +18,12 @@ impl Property for Forgetting {
             // Voted, decided and forgotten within one batch: what it was is noted before.
             return Err(format!("{node} forgets {txn}, which it never held"));
         };
-        if held.decided.is_none() {
+        let Some((digest, _)) = held.decided else {
             return Err(format!("{node} forgets {txn}, which is not decided there"));
-        }
+        };
         for other in &held.participants {
-            let holds = facts.at(*other, txn).is_some_and(|held| held.decided.is_some());
+            let holds =
+                facts.at(*other, txn).is_some_and(|held| held.decided.is_some() || held.rules_out(digest));
             if !holds && !facts.is_expired(*other, txn) {
                 return Err(format!("{node} forgets {txn}, and {other} does not hold the outcome (R8)"));
             }

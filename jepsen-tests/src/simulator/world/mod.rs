@@ -19,6 +19,7 @@ use super::{
     properties::{Properties, Violation},
     routes::Routes,
     summary::Summary,
+    words::Line,
 };
 use crate::{history::History, random::Random, run::Fault, workload::Workload};
 use assent_protocol::{
@@ -262,6 +263,7 @@ impl<'w> World<'w> {
 
     /// Gives a client all that it works with.
     fn at_desk<T>(&mut self, client: usize, act: impl FnOnce(&mut Client, &mut Desk<'_>) -> T) -> T {
+        let lines = self.recorder.len();
         let properties = &mut self.properties;
         let clock = &self.nodes[client % self.nodes.len()].clock;
         let mut desk = Desk {
@@ -278,6 +280,10 @@ impl<'w> World<'w> {
             healed: self.phase >= Phase::Healed,
             begun: &mut |asked| properties.begun(&asked),
         };
-        act(&mut self.clients[client], &mut desk)
+        let result = act(&mut self.clients[client], &mut desk);
+        for line in self.recorder.from(lines) {
+            trace!(self, "history {}", Line(line));
+        }
+        result
     }
 }
