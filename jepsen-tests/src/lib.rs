@@ -19,6 +19,7 @@ pub mod properties;
 pub mod random;
 pub mod report;
 pub mod run;
+pub mod simulator;
 pub mod verdict;
 pub mod workload;
 pub mod workloads;
