@@ -4,6 +4,7 @@
 //! - [`history`]: what clients saw, in the forms that outside judges read,
 //! - [`workload`]: what clients ask for, and what must be true of the answers; [`workloads`] has those that come along,
 //! - [`checkers`]: what must be true of a history,
+//! - [`simulator`]: whole clusters in one thread, with every fault, from one seed,
 //! - [`model`]: every behaviour of a small cluster, searched exhaustively,
 //! - [`properties`]: what must be true of every state and message,
 //! - [`verdict`]: what a checker says,

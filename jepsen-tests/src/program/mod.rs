@@ -4,9 +4,13 @@ mod check;
 mod failure;
 mod folder;
 mod output;
+mod progress;
+mod replay;
 mod report;
+mod simulate;
 mod status;
 mod verdicts;
+mod workload;
 
 pub(crate) use failure::Failure;
 pub(crate) use output::Output;
@@ -29,9 +33,15 @@ pub(crate) struct Program {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Simulate whole clusters under every fault, seed by seed
+    #[command(after_help = simulate::HELP)]
+    Simulate(simulate::SimulateArgs),
     /// Judge a history: of a run, or of anyone else who writes Jepsen's form
     #[command(after_help = check::HELP)]
     Check(check::CheckArgs),
+    /// Run the command again that made a run
+    #[command(after_help = "Example:\n  assent-lab replay runs/17 --out runs/17-again")]
+    Replay(replay::ReplayArgs),
     /// Draw the report of a run anew
     #[command(after_help = "Example:\n  assent-lab report runs/bank-17")]
     Report(report::ReportArgs),
@@ -43,11 +53,21 @@ impl Program {
         Output::new(self.json)
     }
 
+    /// Whether the command makes a run.
+    pub(crate) fn is_run(&self) -> bool {
+        match self.command {
+            Command::Simulate(_) => true,
+            Command::Check(_) | Command::Replay(_) | Command::Report(_) => false,
+        }
+    }
+
     /// Runs the command.
     pub(crate) fn run(self) -> Result<Status, Failure> {
         let output = self.output();
         match self.command {
+            Command::Simulate(args) => simulate::run(&args, output),
             Command::Check(args) => check::run(&args, output),
+            Command::Replay(args) => replay::run(&args, output),
             Command::Report(args) => report::run(&args, output),
         }
     }

@@ -33,6 +33,11 @@ impl Output {
         } else {
             result.to_string()
         };
+        self.print_text(&text)
+    }
+
+    /// Prints a text that is no result.
+    pub(crate) fn print_text(self, text: &str) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
         match writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush()) {
             // The reader has seen enough, as in `assent-lab … | head`; the status still tells what was found.

@@ -42,8 +42,8 @@ statuses! {
     Interrupted = 130, "interrupted", "Ctrl-C or SIGTERM; what the run had made was removed.";
 }
 
-/// The checkers of liveness, whose violations are [`Status::Undecided`] and not [`Status::Violated`].
-const OF_LIVENESS: &[&str] = &["availability", "liveness"];
+/// The properties and checkers of liveness, whose violations are [`Status::Undecided`] and not [`Status::Violated`].
+const OF_LIVENESS: &[&str] = &["availability", "liveness", "nobody is blocked"];
 
 impl Status {
     /// The number.
@@ -67,9 +67,13 @@ impl Status {
         match verdict.finding {
             Finding::Holds => Status::Holds,
             Finding::Unknown => Status::Unknown,
-            Finding::Violated if OF_LIVENESS.contains(&verdict.checker.as_str()) => Status::Undecided,
-            Finding::Violated => Status::Violated,
+            Finding::Violated => Status::of_violated(&verdict.checker),
         }
+    }
+
+    /// What it comes to when a property does not hold.
+    pub(crate) fn of_violated(property: &str) -> Status {
+        if OF_LIVENESS.contains(&property) { Status::Undecided } else { Status::Violated }
     }
 
     /// The table for `--help`.

@@ -7,6 +7,7 @@
 //! To add: a kind of machine, a file in `machines/`; a property, a file in `properties/`; a workload, an `impl Workload`.
 //! Not here: real time, threads, sockets. The same options give the same run, byte for byte.
 
+mod account;
 mod agenda;
 mod client;
 mod clock;
@@ -24,6 +25,7 @@ mod sweep;
 mod words;
 mod world;
 
+pub use account::account;
 pub use mixed::Mixed;
 pub use options::{InvalidOptions, Lasting, Options};
 pub use shrink::shrink;
@@ -69,9 +71,7 @@ impl Failure {
 
     /// The command that runs it again.
     pub fn replay(&self) -> String {
-        let overrides = self.options.overrides();
-        let overrides = if overrides.is_empty() { String::new() } else { format!(" --options {overrides}") };
-        format!("assent-lab simulate --workload {} --seed {}{overrides}", self.workload, self.seed)
+        self.options.replay(&self.workload)
     }
 }
 

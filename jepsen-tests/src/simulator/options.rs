@@ -398,6 +398,13 @@ impl Options {
         if changes.is_empty() { "calm".into() } else { changes }
     }
 
+    /// The command that makes a run of a workload with these options.
+    pub(super) fn replay(&self, workload: &str) -> String {
+        let overrides = self.overrides();
+        let overrides = if overrides.is_empty() { String::new() } else { format!(" --options {overrides}") };
+        format!("assent-lab simulate --workload {workload} --seed {}{overrides}", self.seed)
+    }
+
     /// One option's value, as text.
     pub(super) fn value(&self, key: &str) -> Option<String> {
         self.fields().into_iter().find(|(name, _)| *name == key).map(|(_, value)| value)

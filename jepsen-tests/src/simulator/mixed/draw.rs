@@ -10,7 +10,7 @@ use assent_protocol::{
 };
 
 fn invocation(f: &str, value: Vec<Value>, operations: Vec<Operation>) -> Invocation {
-    Invocation { f: f.into(), value: Value::Vector(value), operations }
+    Invocation::new(f, Value::Vector(value), operations)
 }
 
 /// Draws a transaction. `unique` has never been used before.
