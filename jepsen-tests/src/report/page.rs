@@ -100,9 +100,18 @@ fn head(run: &Run) -> Markup {
     html! {
         header class=(word(overall(run))) {
             p class="muted" { "Assent lab · " (instrument(run)) }
-            h1 { (run.workload) @if !run.nemeses.is_empty() { " under " (run.nemeses.join(", ")) } }
+            h1 { (run.workload) (under(&run.nemeses)) }
             p class="overall" { (badge(overall(run))) " " (sentence) }
         }
+    }
+}
+
+/// The faults in the heading, as far as they are legible there.
+fn under(nemeses: &[String]) -> String {
+    match nemeses.len() {
+        0 => String::new(),
+        1..=4 => format!(" under {}", nemeses.join(", ")),
+        many => format!(" under {many} kinds of faults"),
     }
 }
 
@@ -161,7 +170,10 @@ fn what_was_run(run: &Run, operations: &[Operation]) -> Markup {
                 (fact("duration", &format!("{:.1} s{}", run.seconds, if simulated { " of simulated time" } else { "" })))
                 (fact("nodes", &none_or(&run.nodes)))
                 (fact("operations", &outcomes(operations)))
-                @for (name, value) in &run.options { (fact(name, value)) }
+            }
+            @if !run.options.is_empty() {
+                h3 { "Options" }
+                dl class="facts options" { @for (name, value) in &run.options { (fact(name, value)) } }
             }
             h3 { "How to replay" }
             pre class="command" { code { (run.replay) } }
