@@ -4,10 +4,12 @@
 //! - [`history`]: what clients saw, in the forms that outside judges read,
 //! - [`workload`]: what clients ask for, and what must be true of the answers,
 //! - [`verdict`]: what a checker says,
-//! - [`run`]: what a run leaves behind.
+//! - [`run`]: what a run leaves behind,
+//! - [`attack`]: real clusters under a nemesis.
 //!
 //! Not here: anything that a node needs to run.
 
+pub mod attack;
 pub mod history;
 pub mod random;
 pub mod run;
