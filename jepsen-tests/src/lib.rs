@@ -1,6 +1,7 @@
 //! Attacks and judges: the same workloads and the same checkers over a simulator, a model and real clusters.
 //!
 //! Where to find what:
+//! - [`checkers`]: what is held against histories,
 //! - [`history`]: what clients saw, in the forms that outside judges read,
 //! - [`workload`]: what clients ask for, and what must be true of the answers,
 //! - [`verdict`]: what a checker says,
@@ -10,6 +11,7 @@
 //! Not here: anything that a node needs to run.
 
 pub mod attack;
+pub mod checkers;
 pub mod history;
 pub mod random;
 pub mod run;

@@ -1,0 +1,1 @@
+//! What judges histories. Each file is one checker: `check(&History) -> Verdict`.
