@@ -1,9 +1,9 @@
 //! Attacks and judges: the same workloads and the same checkers over a simulator, a model and real clusters.
 //!
 //! Where to find what:
-//! - [`checkers`]: what is held against histories,
 //! - [`history`]: what clients saw, in the forms that outside judges read,
-//! - [`workload`]: what clients ask for, and what must be true of the answers,
+//! - [`workload`]: what clients ask for, and what must be true of the answers; [`workloads`] has those that come along,
+//! - [`checkers`]: what must be true of a history,
 //! - [`verdict`]: what a checker says,
 //! - [`run`]: what a run leaves behind,
 //! - [`attack`]: real clusters under a nemesis.
@@ -17,3 +17,4 @@ pub mod random;
 pub mod run;
 pub mod verdict;
 pub mod workload;
+pub mod workloads;

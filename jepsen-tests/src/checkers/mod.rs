@@ -1,1 +1,11 @@
-//! What judges histories. Each file is one checker: `check(&History) -> Verdict`.
+//! What must be true of a history, one file per property. Checkers read histories and nothing else.
+
+pub mod availability;
+pub mod bank;
+pub mod exactly_once;
+pub mod registrar;
+
+mod parts;
+mod presence;
+mod spans;
+mod sums;
