@@ -7,12 +7,14 @@
 //! - [`simulator`]: whole clusters in one thread, with every fault, from one seed,
 //! - [`model`]: every behaviour of a small cluster, searched exhaustively,
 //! - [`properties`]: what must be true of every state and message,
+//! - [`attack`]: real clusters under a nemesis,
 //! - [`verdict`]: what a checker says,
 //! - [`run`]: what a run leaves behind,
 //! - [`report`]: the same for people to look at.
 //!
 //! Not here: anything that a node needs to run.
 
+pub mod attack;
 pub mod checkers;
 pub mod history;
 pub mod model;
