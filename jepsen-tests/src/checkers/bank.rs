@@ -95,13 +95,13 @@ impl Ledger {
         let line = end.index;
         let read = int_map(&end.value).map(|read| read.into_iter().collect::<BTreeMap<_, _>>());
         let Some(read) = read.filter(|read| read.keys().eq(self.certain.keys())) else {
-            let words = format!("line {line} does not tell a balance of each account");
+            let words = format!("Index {line} does not tell a balance of each account");
             return anomalies.push(anomaly("incomplete read", words, span.lines()));
         };
         let total: i64 = read.values().fold(0, |sum, balance| sum.saturating_add(*balance));
         if total != self.total {
             let words = format!(
-                "line {line} reads {total} in all accounts together, where there is always {}: it saw a part of a transfer",
+                "Index {line} reads {total} in all accounts together, where there is always {}: it saw a part of a transfer",
                 self.total
             );
             anomalies.push(anomaly("total changed", words, span.lines()));
@@ -110,7 +110,7 @@ impl Ledger {
         for (account, balance) in read {
             if balance < self.min {
                 let words = format!(
-                    "line {line} reads {balance} in account {account}, which may not hold less than {}",
+                    "Index {line} reads {balance} in account {account}, which may not hold less than {}",
                     self.min
                 );
                 anomalies.push(anomaly("overdrawn", words, span.lines()));
@@ -118,7 +118,7 @@ impl Ledger {
             let sum = &sums[&account];
             if !sum.can_be(balance) {
                 let words = format!(
-                    "line {line} reads {balance} in account {account}: what was acknowledged before it began makes {}, and \
+                    "Index {line} reads {balance} in account {account}: what was acknowledged before it began makes {}, and \
                      what was under way or unknown, any part of it, does not explain the difference (at least {}, at most {})",
                     sum.certain,
                     sum.least(),
@@ -134,7 +134,7 @@ impl Ledger {
         let least = self.balances(sweep, end).get(&from)?.least();
         (least.saturating_sub(amount) >= self.min).then(|| {
             let words = format!(
-                "line {} says that account {from} could not give {amount}, but it held at least {least} all the time",
+                "Index {} says that account {from} could not give {amount}, but it held at least {least} all the time",
                 end.index
             );
             anomaly("refused without cause", words, span.lines())

@@ -141,7 +141,7 @@ fn an_acknowledged_enrolment_that_is_gone_is_lost() {
     assert_eq!(classes(&verdict), ["lost enrolment"]);
     let anomaly = &verdict.anomalies[0];
     assert!(anomaly.events.contains(&line) && anomaly.events.contains(&enrolled), "{anomaly:?}");
-    assert!(anomaly.words.contains(&format!("line {enrolled}")), "{}", anomaly.words);
+    assert!(anomaly.words.contains(&format!("index {enrolled}")), "{}", anomaly.words);
 }
 
 #[test]

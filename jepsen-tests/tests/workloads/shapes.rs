@@ -3,8 +3,10 @@
 
 use crate::clients::{Plan, run};
 use assent_lab::{
-    history::{History, Value},
+    checkers::availability,
+    history::{History, Kind, Value},
     random::Random,
+    run::Fault,
     workload::{Completion, Invocation, Workload},
     workloads::{KEYS_MAX, NAMES, WorkloadOptions, by_name},
 };
@@ -156,5 +158,52 @@ fn an_answer_with_fewer_reads_than_were_asked_for_is_told_as_missing() {
         let told = workload.ended(0, &read, &Completion::Committed(Vec::new()));
         assert!(format!("{told:?}").contains("missing"), "{name}: {told:?}");
         assert_ne!(told, Value::Nil);
+    }
+}
+
+/// Replaces some number in a value by one at the end of its range, or the value by something else.
+fn mangle(value: &mut Value, random: &mut Random) {
+    match value {
+        Value::Vector(values) if !values.is_empty() => {
+            let index = random.below(values.len() as u64) as usize;
+            mangle(&mut values[index], random);
+        }
+        Value::Map(entries) if !entries.is_empty() => {
+            let index = random.below(entries.len() as u64) as usize;
+            let (key, value) = &mut entries[index];
+            mangle(if random.chance(300) { key } else { value }, random);
+        }
+        other => *other = random.pick(&[Value::Int(i64::MIN), Value::Int(i64::MAX), Value::Nil]).clone(),
+    }
+}
+
+#[test]
+fn mangled_histories_are_judged_without_a_panic() {
+    for (name, seed) in NAMES.iter().flat_map(|name| (0..40).map(move |seed| (name, seed))) {
+        let mut workload = by_name(name, &WorkloadOptions::default()).expect("it is there");
+        let mut history = run(workload.as_mut(), &Plan { seed, operations: 60, ..Plan::default() });
+        let mut random = Random::new(seed);
+        for _ in 0..20 {
+            let index = random.below(history.events.len() as u64) as usize;
+            let other = random.pick(&history.events).clone();
+            let event = &mut history.events[index];
+            match random.below(6) {
+                0 => event.value = other.value,
+                1 => event.kind = *random.pick(&[Kind::Invoke, Kind::Ok, Kind::Fail, Kind::Info]),
+                2 => event.f = other.f,
+                3 => (event.time_ns, event.index) = (other.time_ns, other.index),
+                _ => mangle(&mut event.value, &mut random),
+            }
+        }
+        assert!(!workload.check(&history).is_empty());
+        let fault = Fault {
+            kind: "kill".to_owned(),
+            targets: Vec::new(),
+            from_ns: random.below(100_000),
+            to_ns: Some(random.below(100_000)),
+            detail: String::new(),
+        };
+        let bounds = availability::Bounds { silence_ms_max: Some(0), unblocked_ms_max: Some(0) };
+        availability::check(&history, &[fault], &bounds);
     }
 }

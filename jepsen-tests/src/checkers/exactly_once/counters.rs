@@ -87,14 +87,14 @@ impl<'h> Judge<'h> {
     fn judge_read(&self, one: &Transaction<'h>, place: usize, end: &Event) -> Vec<Anomaly> {
         let (line, (_, counter, saw)) = (end.index, one.parts[place]);
         let Some(count) = int(saw) else {
-            let words = format!("line {line} does not tell what it read in counter {counter}");
+            let words = format!("Index {line} does not tell what it read in counter {counter}");
             return vec![anomaly("incomplete read", words, one.span.lines())];
         };
         let mut anomalies = Vec::new();
         let bounds = self.bounds.get(&counter);
         if let Some((min, max)) = bounds.filter(|(min, max)| count < *min || count > *max) {
             let words =
-                format!("line {line} reads {count} in counter {counter}, whose bounds are {min} and {max}");
+                format!("Index {line} reads {count} in counter {counter}, whose bounds are {min} and {max}");
             anomalies.push(anomaly("out of bounds", words, one.span.lines()));
         }
         let mut sum = self.sum(one, counter, end);
@@ -102,7 +102,7 @@ impl<'h> Judge<'h> {
         sum.certain = own.fold(sum.certain, |sum, add| sum.saturating_add(add.delta));
         if !sum.can_be(count) {
             let words = format!(
-                "line {line} reads {count} in counter {counter}: what was acknowledged before it began makes {}, and what \
+                "Index {line} reads {count} in counter {counter}: what was acknowledged before it began makes {}, and what \
                  was under way or unknown, any part of it, does not explain the difference (at least {}, at most {})",
                 sum.certain,
                 sum.least(),
@@ -122,7 +122,7 @@ impl<'h> Judge<'h> {
         let fits = least.saturating_add(add.delta) >= add.min && most.saturating_add(add.delta) <= add.max;
         fits.then(|| {
             let words = format!(
-                "line {} says that {} can't be added to counter {}, but it was between {least} and {most} all the time",
+                "Index {} says that {} can't be added to counter {}, but it was between {least} and {most} all the time",
                 end.index, add.delta, add.counter
             );
             anomaly("refused without cause", words, one.span.lines())

@@ -66,14 +66,14 @@ fn side<T>(value: &Value, name: &str, of: impl Fn(&Value) -> Option<T>) -> Resul
 }
 
 pub(super) fn unreadable(span: &Span<'_>, what: &str) -> Anomaly {
-    let words = format!("line {} does not read students and courses as they can be: {what}", line(span));
+    let words = format!("Index {} does not read students and courses as they can be: {what}", line(span));
     anomaly("impossible read", words, span.lines())
 }
 
 pub(super) fn judge(seen: &Seen, span: &Span<'_>, limits: &Limits) -> Vec<Anomaly> {
     let mut found = Vec::new();
     let mut note = |class, words: String| {
-        found.push(anomaly(class, format!("line {} reads {words}", line(span)), span.lines()));
+        found.push(anomaly(class, format!("Index {} reads {words}", line(span)), span.lines()));
     };
     for (id, student) in &seen.students {
         for (course, read) in &seen.courses {
