@@ -125,7 +125,7 @@ impl<'a> Run<'a> {
         }
         for (node, other) in connected(tables) {
             // It may have to notice that the connection is lost before it notices that it is back.
-            while let Some(step) = run.state.take_notice(tables, node, other) {
+            while let Some(step) = run.state.take_notice(tables, None, node, other) {
                 run.send(node, &step);
             }
         }

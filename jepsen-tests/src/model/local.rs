@@ -3,7 +3,10 @@
 //! The runtime's loop is here (`participant/src/outgoing.rs`): what the machine says waits until everything written
 //! before it is synced (R7). After each step the machine is made canonical, so that equal nodes are equal values.
 
-use super::cast::{CLIENT, Cast, HORIZON_MS, WALL};
+use super::{
+    cast::{CLIENT, Cast, HORIZON_MS, WALL},
+    config::{ModelConfig, Syncs},
+};
 use crate::properties::durable;
 use assent_protocol::{
     canonical::{NEVER, ORIGIN, Shift},
@@ -38,12 +41,16 @@ pub(super) struct CoordinatorNode {
     pub(super) machine: Option<Coordinator>,
     /// Counts its starts: each is an incarnation of its own.
     starts: u8,
+    /// Requests that it was given, a bit for each: none comes twice.
+    asked: u8,
 }
 
 /// What happens to a node.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Input {
     Deliver(Peer, Message),
+    /// A client asks for what the configuration has at this place.
+    Request(usize),
     Up(NodeId),
     Down(NodeId),
     /// Its clock moves to its next wake.
@@ -92,7 +99,7 @@ impl Local {
                 waiting: Vec::new(),
             })
         } else {
-            Local::Coordinator(CoordinatorNode { machine: None, starts: 0 })
+            Local::Coordinator(CoordinatorNode { machine: None, starts: 0, asked: 0 })
         };
         empty.step(cast, node, &Input::Start).next
     }
@@ -101,6 +108,22 @@ impl Local {
         match self {
             Local::Participant(node) => node.machine.is_some(),
             Local::Coordinator(node) => node.machine.is_some(),
+        }
+    }
+
+    /// Whether a request was given to it, which none is twice.
+    pub(super) fn was_asked(&self, request: usize) -> bool {
+        match self {
+            Local::Participant(_) => false,
+            Local::Coordinator(node) => node.asked & (1 << request) != 0,
+        }
+    }
+
+    /// Whether it may crash as far as it knows by itself.
+    pub(super) fn may_crash(&self, config: &ModelConfig) -> bool {
+        match self {
+            Local::Participant(_) => config.participant_crashes_max > 0,
+            Local::Coordinator(node) => node.starts <= config.coordinator_crashes_max,
         }
     }
 
@@ -132,6 +155,7 @@ fn moment(input: &Input, wake: Option<Time>) -> Time {
         Input::Wake => wake.unwrap_or(ORIGIN),
         Input::Pass(ms) => ORIGIN.after_ms(*ms),
         Input::Deliver(..)
+        | Input::Request(_)
         | Input::Up(_)
         | Input::Down(_)
         | Input::Sync
@@ -167,13 +191,13 @@ impl ParticipantNode {
             }
             Input::Up(other) => next.take(participant::Input::Up(*other), now, &mut stepped),
             Input::Down(other) => next.take(participant::Input::Down(Peer::Node(*other)), now, &mut stepped),
-            // What is due is done below.
-            Input::Wake | Input::Pass(_) => {}
+            // What is due is done below. Nobody asks a participant.
+            Input::Wake | Input::Pass(_) | Input::Request(_) => {}
         }
         while next.machine.as_ref().and_then(Participant::next_wake).is_some_and(|wake| wake <= now) {
             next.take(participant::Input::Tick, now, &mut stepped);
         }
-        if cast.config.syncs == super::config::Syncs::Together {
+        if cast.config.syncs == Syncs::Together {
             next.store.sync();
         }
         let sent = if next.store.is_synced() { std::mem::take(&mut next.waiting) } else { Vec::new() };
@@ -241,6 +265,10 @@ impl CoordinatorNode {
             // It writes nothing.
             Input::Sync => None,
             Input::Deliver(from, message) => Some(coordinator::Input::Message(*from, message.clone())),
+            Input::Request(request) => {
+                next.asked |= 1 << request;
+                Some(coordinator::Input::Message(CLIENT, cast.begin(*request)))
+            }
             Input::Up(other) => Some(coordinator::Input::Up(*other)),
             Input::Down(other) => Some(coordinator::Input::Down(Peer::Node(*other))),
             Input::Wake | Input::Pass(_) => None,
@@ -275,9 +303,4 @@ impl Taken {
             self.flaws.push((Flaw::Malformed, format!("{wrong}: {message:?}")));
         }
     }
-}
-
-/// A request, as it arrives at its coordinator.
-pub(super) fn request(cast: &Cast, request: usize) -> Input {
-    Input::Deliver(CLIENT, cast.begin(request))
 }

@@ -9,12 +9,15 @@
 
 pub mod config;
 
+mod alike;
 mod cast;
+mod closure;
 mod fair;
 mod local;
 mod rules;
 mod search;
 mod sights;
+mod spent;
 mod state;
 mod tables;
 mod view;
@@ -45,6 +48,8 @@ pub struct Report {
     pub decided_ms_max: u64,
     /// Different nodes, messages, sets of messages, and steps of one node.
     pub tables: [usize; 4],
+    /// What all nodes together could become, if any message could arrive at any moment.
+    pub closure: usize,
 }
 
 /// Searches all states of a configuration, until one breaks a property.
@@ -84,5 +89,6 @@ pub fn check(config: &ModelConfig) -> Report {
         sometimes: search.sights.all(&search.tables),
         decided_ms_max: search.fair.longest_ms(),
         tables: search.tables.sizes(),
+        closure: search.reduced.spent.size(),
     }
 }

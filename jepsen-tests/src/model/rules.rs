@@ -23,16 +23,13 @@ impl Seen {
         let answers = tables.said(state.answers);
         let mut seen = Seen {
             nodes: state.nodes[..nodes].iter().map(|local| tables.view(*local)).collect(),
-            said_committed: answers.committed,
-            said_aborted: answers.aborted,
+            said_committed: state.said_committed,
+            said_aborted: state.said_aborted,
             answers,
             pledged: 0,
         };
         for soup in &state.soups[..nodes] {
-            let said = tables.said(*soup);
-            seen.said_committed |= said.committed;
-            seen.said_aborted |= said.aborted;
-            seen.pledged |= said.pledged;
+            seen.pledged |= tables.said(*soup).pledged;
         }
         seen
     }

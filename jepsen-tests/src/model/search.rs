@@ -7,7 +7,7 @@ use super::{
     local::Flaw,
     rules::Seen,
     sights::Sights,
-    state::{Action, State},
+    state::{Action, Reduced, State},
     tables::Tables,
 };
 use stateright::{Model, Property};
@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A search of one configuration, with everything that has occurred in it.
 pub(super) struct Search {
     pub(super) tables: Tables,
+    pub(super) reduced: Reduced,
     pub(super) fair: Fair,
     pub(super) sights: Sights,
     over: AtomicBool,
@@ -26,8 +27,11 @@ pub(super) const LIVENESS: &str = "a fair continuation decides everything";
 
 impl Search {
     pub(super) fn new(config: &ModelConfig) -> Self {
+        let tables = Tables::new(Cast::new(config));
+        let reduced = Reduced::new(&tables);
         Search {
-            tables: Tables::new(Cast::new(config)),
+            tables,
+            reduced,
             fair: Fair::default(),
             sights: Sights::default(),
             over: AtomicBool::new(false),
@@ -62,7 +66,7 @@ impl Model for Search {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        vec![State::start(&self.tables)]
+        vec![State::start(&self.tables).reduced(&self.reduced)]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
@@ -74,7 +78,7 @@ impl Model for Search {
     }
 
     fn next_state(&self, state: &State, action: Action) -> Option<State> {
-        state.after(&self.tables, action)
+        state.after(&self.tables, Some(&self.reduced), action)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

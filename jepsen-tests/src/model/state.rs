@@ -1,12 +1,16 @@
 //! A state of the whole cluster in numbers, the actions that change it, and which of them are possible.
 //!
 //! The network is the set of all messages that were ever sent: each may be delivered now, later, again, or never. So loss,
-//! delay, reordering and duplication need no actions of their own, and no bound.
+//! delay, reordering and duplication need no actions of their own, and no bound. What can't matter any more is taken out.
 
 use super::{
+    alike::Alike,
     cast::NODES_MAX,
+    closure::Closure,
     config::{REQUESTS_MAX, Syncs},
+    spent::Spent,
     tables::{Event, LocalId, MessageId, SoupId, Step, TO_CLIENT, Tables},
+    view::Bits,
 };
 use std::sync::Arc;
 
@@ -17,6 +21,23 @@ enum Connection {
     Open,
     /// The other side is gone, or the link is cut; this one has not noticed yet.
     Lost,
+    /// Nothing that becomes of it matters to this node any more.
+    Unheeded,
+}
+
+/// What makes states one that differ in nothing that matters.
+pub(super) struct Reduced {
+    pub(super) alike: Alike,
+    pub(super) spent: Spent,
+}
+
+impl Reduced {
+    pub(super) fn new(tables: &Tables) -> Self {
+        let closures = Closure::of(tables, &State::start(tables));
+        let alike = Alike::new(tables, &closures);
+        let spent = Spent::new(&alike, &closures);
+        Reduced { alike, spent }
+    }
 }
 
 /// The whole cluster.
@@ -36,6 +57,9 @@ pub(super) struct State {
     participant_crashes: u8,
     cuts: u8,
     wakes: [u8; NODES_MAX],
+    /// Transactions of which an outcome was said, by anyone to anyone, a bit for each.
+    pub(super) said_committed: Bits,
+    pub(super) said_aborted: Bits,
     /// Bits of rules that a step was seen to break.
     pub(super) flaws: u8,
 }
@@ -58,7 +82,7 @@ pub(super) enum Action {
     Restore(u8, u8),
 }
 
-fn place(node: usize) -> u8 {
+pub(super) fn place(node: usize) -> u8 {
     u8::try_from(node).expect("there are few nodes")
 }
 
@@ -82,6 +106,8 @@ impl State {
             participant_crashes: 0,
             cuts: 0,
             wakes: [0; NODES_MAX],
+            said_committed: 0,
+            said_aborted: 0,
             flaws: 0,
         };
         for node in 0..cast.nodes() {
@@ -89,7 +115,7 @@ impl State {
         }
         for (node, other) in connected(tables) {
             state.connections[node][other] = Connection::Open;
-            state.apply(tables, node, Event::Up(place(other)));
+            state.apply(tables, None, node, Event::Up(place(other)));
         }
         state
     }
@@ -187,7 +213,7 @@ impl State {
         match self.connections[node][other] {
             Connection::Lost => Some(Event::Down(place(other))),
             Connection::None if self.can_connect(tables, node, other) => Some(Event::Up(place(other))),
-            Connection::None | Connection::Open => None,
+            Connection::None | Connection::Open | Connection::Unheeded => None,
         }
     }
 
@@ -201,29 +227,34 @@ impl State {
     }
 
     /// What the action makes of the state; none if it changes nothing.
-    pub(super) fn after(&self, tables: &Tables, action: Action) -> Option<State> {
+    pub(super) fn after(&self, tables: &Tables, reduced: Option<&Reduced>, action: Action) -> Option<State> {
         let mut next = self.clone();
         match action {
             Action::Request(request) => {
                 next.requested |= 1 << request;
                 let coordinator = tables.cast.config.requests[usize::from(request)].coordinator;
-                next.apply(tables, tables.cast.config.participants + coordinator, Event::Request(request));
+                next.apply(
+                    tables,
+                    reduced,
+                    tables.cast.config.participants + coordinator,
+                    Event::Request(request),
+                );
             }
             Action::Deliver(node, message) => {
-                next.apply(tables, usize::from(node), Event::Deliver(message));
+                next.apply(tables, reduced, usize::from(node), Event::Deliver(message));
             }
-            Action::Sync(node) => drop(next.apply(tables, usize::from(node), Event::Sync)),
+            Action::Sync(node) => drop(next.apply(tables, reduced, usize::from(node), Event::Sync)),
             Action::Wake(node) => {
-                next.apply(tables, usize::from(node), Event::Wake);
+                next.apply(tables, reduced, usize::from(node), Event::Wake);
                 if tables.cast.config.wakes_max.is_some() {
                     next.wakes[usize::from(node)] += 1;
                 }
             }
             Action::Notice(node, other) => {
-                next.take_notice(tables, usize::from(node), usize::from(other));
+                next.take_notice(tables, reduced, usize::from(node), usize::from(other));
             }
-            Action::Crash { node, keeping } => next.crash(tables, usize::from(node), keeping),
-            Action::Start(node) => drop(next.apply(tables, usize::from(node), Event::Start)),
+            Action::Crash { node, keeping } => next.crash(tables, reduced, usize::from(node), keeping),
+            Action::Start(node) => drop(next.apply(tables, reduced, usize::from(node), Event::Start)),
             Action::Cut(one, two) => {
                 let (one, two) = (usize::from(one), usize::from(two));
                 next.cuts += 1;
@@ -233,24 +264,56 @@ impl State {
             }
             Action::Restore(one, two) => next.cut &= !pair(usize::from(one), usize::from(two)),
         }
+        if let Some(reduced) = reduced {
+            next.forget_spent(tables, reduced);
+        }
         (next != *self).then_some(next)
     }
 
+    fn forget_spent(&mut self, tables: &Tables, reduced: &Reduced) {
+        let Reduced { alike, spent } = reduced;
+        for node in 0..tables.cast.nodes() {
+            self.soups[node] = spent.left(tables, alike, self.nodes, place(node), self.soups[node]);
+        }
+        if tables.cast.config.faults_max > 0 {
+            let unheeded = spent.unheeded(tables, alike, self.nodes);
+            for (node, other) in connected(tables) {
+                if unheeded & (1 << (node * NODES_MAX + other)) != 0 {
+                    self.connections[node][other] = Connection::Unheeded;
+                }
+            }
+        }
+    }
+
+    /// The same state, in what stands for its nodes.
+    pub(super) fn reduced(mut self, reduced: &Reduced) -> State {
+        for local in &mut self.nodes {
+            *local = reduced.alike.local(*local);
+        }
+        self
+    }
+
     /// A node notices what has become of a connection, if anything has.
-    pub(super) fn take_notice(&mut self, tables: &Tables, node: usize, other: usize) -> Option<Arc<Step>> {
+    pub(super) fn take_notice(
+        &mut self,
+        tables: &Tables,
+        reduced: Option<&Reduced>,
+        node: usize,
+        other: usize,
+    ) -> Option<Arc<Step>> {
         let event = self.notice(tables, node, other)?;
         self.connections[node][other] =
             if event == Event::Up(place(other)) { Connection::Open } else { Connection::None };
-        Some(self.apply(tables, node, event))
+        Some(self.apply(tables, reduced, node, event))
     }
 
-    fn crash(&mut self, tables: &Tables, node: usize, keeping: bool) {
+    fn crash(&mut self, tables: &Tables, reduced: Option<&Reduced>, node: usize, keeping: bool) {
         if tables.cast.is_participant(node) {
             self.participant_crashes += 1;
         } else {
             self.coordinator_crashes += 1;
         }
-        self.apply(tables, node, Event::Crash { keeping });
+        self.apply(tables, reduced, node, Event::Crash { keeping });
         for other in 0..NODES_MAX {
             self.connections[node][other] = Connection::None;
             self.lose(other, node);
@@ -265,10 +328,21 @@ impl State {
     }
 
     /// An event at one node, and what it sends.
-    pub(super) fn apply(&mut self, tables: &Tables, node: usize, event: Event) -> Arc<Step> {
-        let step = tables.step(node, self.nodes[node], event);
+    pub(super) fn apply(
+        &mut self,
+        tables: &Tables,
+        reduced: Option<&Reduced>,
+        node: usize,
+        event: Event,
+    ) -> Arc<Step> {
+        let step = match reduced {
+            Some(reduced) => reduced.alike.step(tables, node, self.nodes[node], event),
+            None => tables.step(node, self.nodes[node], event),
+        };
         self.nodes[node] = step.next;
         self.flaws |= step.flaws;
+        self.said_committed |= step.said_committed;
+        self.said_aborted |= step.said_aborted;
         for (to, message) in &step.sent {
             let soup = self.soup_mut(*to);
             *soup = tables.with(*soup, *message);
@@ -311,7 +385,7 @@ impl State {
         healed.cut = 0;
         for node in 0..tables.cast.nodes() {
             if !tables.view(healed.nodes[node]).up {
-                healed.apply(tables, node, Event::Start);
+                healed.apply(tables, None, node, Event::Start);
             }
         }
         healed

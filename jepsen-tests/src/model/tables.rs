@@ -5,8 +5,8 @@
 
 use super::{
     cast::{CLIENT, Cast},
-    local::{self, Flaw, Input, Local},
-    view::{NodeView, SaidView},
+    local::{Flaw, Input, Local},
+    view::{Bits, NodeView, SaidView},
     wire,
 };
 use assent_protocol::{ids::Peer, message::Message};
@@ -34,7 +34,7 @@ pub(super) struct Envelope {
 }
 
 /// What happens to a node, in numbers.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) enum Event {
     Deliver(MessageId),
     Up(u8),
@@ -53,6 +53,9 @@ pub(super) struct Step {
     pub(super) next: LocalId,
     /// In the order in which it leaves.
     pub(super) sent: Vec<(u8, MessageId)>,
+    /// Transactions of which it says an outcome, a bit for each.
+    pub(super) said_committed: Bits,
+    pub(super) said_aborted: Bits,
     /// Bits of [`Flaw`].
     pub(super) flaws: u8,
 }
@@ -159,7 +162,13 @@ impl Tables {
         read(&self.soups).1[soup as usize].clone()
     }
 
-    fn soup(&self, messages: Vec<MessageId>) -> SoupId {
+    /// What is to be seen of one message.
+    pub(super) fn said_by(&self, message: MessageId) -> SaidView {
+        SaidView::of(&self.cast, std::iter::once(&self.message(message).message))
+    }
+
+    /// A set of messages, which are in order.
+    pub(super) fn soup(&self, messages: Vec<MessageId>) -> SoupId {
         let envelopes: Vec<Arc<Envelope>> = messages.iter().map(|message| self.message(*message)).collect();
         let mut soups = write(&self.soups);
         let (numbered, views) = &mut *soups;
@@ -209,8 +218,16 @@ impl Tables {
             .sent
             .into_iter()
             .filter_map(|(to, message)| wire::carried(&self.cast.config, to, message));
-        let sent = carried.map(|(to, message)| self.send(place, to, message)).collect();
-        let step = Arc::new(Step { next: self.number(node, stepped.next), sent, flaws });
+        let carried: Vec<(Peer, Message)> = carried.collect();
+        let said = SaidView::of(&self.cast, carried.iter().map(|(_, message)| message));
+        let sent = carried.into_iter().map(|(to, message)| self.send(place, to, message)).collect();
+        let step = Arc::new(Step {
+            next: self.number(node, stepped.next),
+            sent,
+            said_committed: said.committed,
+            said_aborted: said.aborted,
+            flaws,
+        });
         write(&self.steps).insert(key, step.clone());
         step
     }
@@ -240,7 +257,7 @@ impl Tables {
             Event::Sync => Input::Sync,
             Event::Crash { keeping } => Input::Crash { keeping },
             Event::Start => Input::Start,
-            Event::Request(request) => local::request(&self.cast, usize::from(request)),
+            Event::Request(request) => Input::Request(usize::from(request)),
         }
     }
 

@@ -17,7 +17,7 @@ use assent_protocol::{
 pub(super) type Bits = u8;
 
 /// What is to be seen of a node.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 pub(super) struct NodeView {
     pub(super) up: bool,
     pub(super) synced: bool,
