@@ -1,6 +1,6 @@
 //! `assent-lab check`: judges a history that is on disk, of the lab or of anyone else who writes Jepsen's form.
 
-use super::{Failure, Output, Status, folder, verdicts::Judged};
+use super::{Failure, Output, Status, folder, verdicts::Judged, workload};
 use assent_lab::{
     checkers,
     history::{History, edn, ndjson},
@@ -15,7 +15,8 @@ use std::{
 };
 
 pub(crate) const HELP: &str = "\
-Without --checker every checker judges that finds something of its kind in the history.
+A run's history is judged as its workload judges it. For any other one, every checker judges that finds something of its
+kind in it; --workload or --checker say who does.
 
 Examples:
   assent-lab check runs/bank-17
@@ -31,6 +32,9 @@ pub(crate) struct CheckArgs {
     /// Only these checkers
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = names())]
     checker: Vec<String>,
+    /// As this workload judges its own histories
+    #[arg(long, value_name = "NAME", conflicts_with = "checker")]
+    workload: Option<String>,
 }
 
 /// A checker by its name.
@@ -40,6 +44,9 @@ type Checker = (&'static str, fn(&History) -> Verdict);
 const CHECKERS: &[Checker] = &[
     ("bank", checkers::bank::check),
     ("exactly_once", checkers::exactly_once::check),
+    ("linearizability", checkers::linearizability::check),
+    ("list_append", checkers::list_append::check),
+    ("register", checkers::register::check),
     ("registrar", checkers::registrar::check),
 ];
 
@@ -50,18 +57,29 @@ fn names() -> clap::builder::PossibleValuesParser {
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs, output: Output) -> Result<Status, Failure> {
     let history = load(&args.history)?;
-    let operations = history.operations().len();
-    let of = args.history.clone();
-    let by = |chosen: &dyn Fn(&str) -> bool| -> Vec<Verdict> {
-        CHECKERS.iter().filter(|(name, _)| chosen(name)).map(|(_, check)| check(&history)).collect()
-    };
-    let judged = if args.checker.is_empty() {
-        Judged::by_any(of, operations, by(&|_| true))
-    } else {
-        Judged::new(of, operations, by(&|name| args.checker.iter().any(|chosen| chosen == name)))
-    };
+    let judged = judge(args, &history)?;
     output.print(&judged)?;
     Ok(judged.status())
+}
+
+fn judge(args: &CheckArgs, history: &History) -> Result<Judged, Failure> {
+    let (of, operations) = (args.history.clone(), history.operations().len());
+    let by = |chosen: &dyn Fn(&str) -> bool| -> Vec<Verdict> {
+        CHECKERS.iter().filter(|(name, _)| chosen(name)).map(|(_, check)| check(history)).collect()
+    };
+    if !args.checker.is_empty() {
+        return Ok(Judged::new(of, operations, by(&|name| args.checker.iter().any(|chosen| chosen == name))));
+    }
+    let workload = match &args.workload {
+        Some(name) => Some(name.clone()),
+        None if args.history.is_dir() => Some(Run::load(&args.history).map_err(folder::failure)?.workload),
+        None => None,
+    };
+    Ok(match workload {
+        // Only what it asks for depends on the cluster, and not what must be true of the answers.
+        Some(name) => Judged::new(of, operations, workload::make(&name, 1)?.check(history)),
+        None => Judged::by_any(of, operations, by(&|_| true)),
+    })
 }
 
 /// Reads a history in whichever form it is.

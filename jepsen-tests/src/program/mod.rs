@@ -1,5 +1,6 @@
 //! The command line: every command with its help, and where it is run.
 
+mod attack;
 mod check;
 mod failure;
 mod folder;
@@ -36,6 +37,9 @@ enum Command {
     /// Simulate whole clusters under every fault, seed by seed
     #[command(after_help = simulate::HELP)]
     Simulate(simulate::SimulateArgs),
+    /// Attack a cluster of real processes, and judge what its clients saw
+    #[command(after_help = attack::HELP)]
+    Attack(attack::AttackArgs),
     /// Judge a history: of a run, or of anyone else who writes Jepsen's form
     #[command(after_help = check::HELP)]
     Check(check::CheckArgs),
@@ -56,7 +60,7 @@ impl Program {
     /// Whether the command makes a run.
     pub(crate) fn is_run(&self) -> bool {
         match self.command {
-            Command::Simulate(_) => true,
+            Command::Simulate(_) | Command::Attack(_) => true,
             Command::Check(_) | Command::Replay(_) | Command::Report(_) => false,
         }
     }
@@ -66,6 +70,7 @@ impl Program {
         let output = self.output();
         match self.command {
             Command::Simulate(args) => simulate::run(&args, output),
+            Command::Attack(args) => attack::run(&args, output),
             Command::Check(args) => check::run(&args, output),
             Command::Replay(args) => replay::run(&args, output),
             Command::Report(args) => report::run(&args, output),

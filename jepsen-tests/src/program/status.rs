@@ -43,7 +43,7 @@ statuses! {
 }
 
 /// The properties and checkers of liveness, whose violations are [`Status::Undecided`] and not [`Status::Violated`].
-const OF_LIVENESS: &[&str] = &["availability", "liveness", "nobody is blocked"];
+const OF_LIVENESS: &[&str] = &["availability", "liveness", "nobody is blocked", "nothing in doubt"];
 
 impl Status {
     /// The number.
