@@ -12,8 +12,11 @@ mod machine;
 use appends::{Appends, Panics};
 use assent_lab::{
     attack::{AttackError, AttackOptions, Kind, Network, Schedule, attack, plan},
+    history::{History, Process},
     run::Run,
     verdict::Finding,
+    workload::Workload,
+    workloads::{self, WorkloadOptions},
 };
 use std::{fs, path::Path, time::Duration};
 
@@ -43,6 +46,10 @@ fn kills_and_partitions_break_nothing_and_leave_nothing_behind() {
     let text = fs::read_to_string(folder.path().join("schedule.json")).expect("it is written");
     let written: Schedule = serde_json::from_str(&text).expect("it can be read");
     assert_eq!(written, plan(&options));
+    let history = History::load(&folder.path().join("history.ndjson")).expect("it keeps the rules");
+    assert!(history.operations().len() > 50, "{} operations", history.operations().len());
+    assert!(history.events.iter().any(|event| event.process == Process::Nemesis));
+    assert!(History::load(&folder.path().join("history.edn")).is_ok_and(|same| same == history));
     for node in &run.nodes {
         let log =
             fs::read_to_string(folder.path().join(format!("nodes/{node}.log"))).expect("each node has a log");
@@ -86,6 +93,12 @@ fn a_program_that_is_not_there_is_named_and_nothing_is_made() {
     assert!(!folder.path().join("run").exists());
 }
 
+/// That of `ASSENT_WORKLOAD`, or lists.
+fn workload() -> Box<dyn Workload> {
+    let name = std::env::var("ASSENT_WORKLOAD").unwrap_or_else(|_| "list_append".to_owned());
+    workloads::by_name(&name, &WorkloadOptions::default()).expect("a known workload")
+}
+
 /// Each kind by itself, or those of `ASSENT_NEMESIS` together.
 #[test]
 #[ignore = "minutes long"]
@@ -103,7 +116,7 @@ fn every_nemesis_finds_nothing() {
         let folder = tempfile::Builder::new().prefix("assent-attack-").tempdir().expect("a folder");
         let mut options = options(folder.path(), number("ASSENT_SEED", 1), &kinds);
         options.duration = Duration::from_secs(number("ASSENT_SECONDS", 20));
-        let run = match attack(&options, Box::new(Appends::default())) {
+        let run = match attack(&options, workload()) {
             Ok(run) => run,
             Err(error) => {
                 println!("{kinds}: {error}; kept in {}", folder.keep().display());

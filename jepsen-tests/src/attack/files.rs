@@ -5,7 +5,10 @@ use super::{
     error::{AttackError, file},
     schedule::Schedule,
 };
-use crate::{history::History, run::Run};
+use crate::{
+    history::{History, HistoryError},
+    run::Run,
+};
 use serde::Serialize;
 use std::{
     fs,
@@ -24,7 +27,17 @@ pub(crate) fn run(folder: &Path, run: &Run) -> Result<(), AttackError> {
 }
 
 /// What clients saw, for the lab and for Jepsen's checkers.
-pub(crate) fn history(_folder: &Path, _history: &History) -> Result<(), AttackError> {
+pub(crate) fn history(folder: &Path, history: &History) -> Result<(), AttackError> {
+    for name in ["history.ndjson", "history.edn"] {
+        let path = folder.join(name);
+        history.save(&path).map_err(|error| {
+            let source = match error {
+                HistoryError::Io(source) => source,
+                other => std::io::Error::other(other),
+            };
+            AttackError::File { what: "write", path: path.clone(), source }
+        })?;
+    }
     Ok(())
 }
 

@@ -12,7 +12,6 @@ mod files;
 mod interrupt;
 mod nemesis;
 mod options;
-mod recorder;
 mod recording;
 mod runner;
 mod schedule;

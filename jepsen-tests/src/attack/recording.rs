@@ -1,9 +1,8 @@
 //! The history of a real run while it happens: one clock for clients and nemesis, and the ids of transactions, which are
 //! known only when a call has ended.
 
-use super::recorder::Recorder;
 use crate::{
-    history::{History, Kind, Process, Value},
+    history::{History, Kind, Process, Recorder, Value},
     workload::Invocation,
 };
 use std::{

@@ -1,7 +1,7 @@
 //! A small workload of the tests' own: lists that are appended to and read, in transactions of two records.
 
 use assent_lab::{
-    history::{History, Kind, Process, Value},
+    history::{History, Kind, Value},
     random::Random,
     verdict::{Anomaly, Finding, Verdict},
     workload::{Completion, Invocation, Workload},
@@ -17,7 +17,7 @@ const LISTS: u64 = 6;
 
 /// Appends of numbers that are never used twice, to two lists at once.
 #[derive(Default)]
-pub struct Appends {
+pub(crate) struct Appends {
     next: i64,
 }
 
@@ -51,14 +51,14 @@ impl Workload for Appends {
         let first = random.below(LISTS);
         let keys = [first, (first + 1 + random.below(LISTS - 1)) % LISTS];
         if random.chance(300) {
-            return Some(invocation("read", Value::Nil, keys.map(read).to_vec()));
+            return Some(Invocation::new("read", Value::Nil, keys.map(read).to_vec()));
         }
         self.next += 1;
         let append = |key| {
             let (record, field) = list(key);
             Operation::Append { record, field, value: Stored::Int(self.next) }
         };
-        Some(invocation("append", Value::Int(self.next), keys.map(append).to_vec()))
+        Some(Invocation::new("append", Value::Int(self.next), keys.map(append).to_vec()))
     }
 
     fn ended(&mut self, _: u64, invocation: &Invocation, completion: &Completion) -> Value {
@@ -73,7 +73,7 @@ impl Workload for Appends {
     }
 
     fn last(&mut self) -> Vec<Invocation> {
-        vec![invocation("all", Value::Nil, (0..LISTS).map(read).collect())]
+        vec![Invocation::new("all", Value::Nil, (0..LISTS).map(read).collect())]
     }
 
     /// Every number that was acknowledged is in two lists, none that was refused is in any, and each is in none or two.
@@ -110,10 +110,6 @@ impl Workload for Appends {
     }
 }
 
-fn invocation(f: &str, value: Value, operations: Vec<Operation>) -> Invocation {
-    Invocation { f: f.to_owned(), value, operations }
-}
-
 fn verdict(finding: Finding, summary: String, wrong: Vec<String>) -> Verdict {
     let anomaly = |words| Anomaly { class: "appends".into(), words, events: Vec::new() };
     let anomalies = wrong.into_iter().map(anomaly).collect();
@@ -121,9 +117,9 @@ fn verdict(finding: Finding, summary: String, wrong: Vec<String>) -> Verdict {
 }
 
 /// A workload that panics when so many operations have been asked for.
-pub struct Panics {
-    pub inner: Appends,
-    pub left: u32,
+pub(crate) struct Panics {
+    pub(crate) inner: Appends,
+    pub(crate) left: u32,
 }
 
 impl Workload for Panics {
@@ -151,10 +147,4 @@ impl Workload for Panics {
     fn check(&self, history: &History) -> Vec<Verdict> {
         self.inner.check(history)
     }
-}
-
-/// How many operations succeeded, and how many lines the nemesis has.
-pub fn counts(history: &History) -> (usize, usize) {
-    let ok = history.events.iter().filter(|event| event.kind == Kind::Ok).count();
-    (ok, history.events.iter().filter(|event| event.process == Process::Nemesis).count())
 }

@@ -10,7 +10,7 @@ use std::{
 static BUILT: Once = Once::new();
 
 /// Builds the program and the preloaded library where they are not there yet, into the folder in which this test is.
-pub fn build() {
+pub(crate) fn build() {
     BUILT.call_once(|| {
         let folder = products();
         for (file, package) in [("assent", "assent"), ("libassent_lab_shim.so", "assent-lab-shim")] {
@@ -39,7 +39,7 @@ fn products() -> PathBuf {
 }
 
 /// No namespace, device, mount, process or ledger of this process, and no process that knows the run's folder.
-pub fn assert_nothing_left(folder: &Path) {
+pub(crate) fn assert_nothing_left(folder: &Path) {
     let folder = folder.display().to_string();
     let mounts = fs::read_to_string("/proc/self/mounts").expect("it is Linux");
     assert!(!mounts.contains(&folder), "{mounts}");

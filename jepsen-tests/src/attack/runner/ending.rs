@@ -11,6 +11,7 @@ use crate::{
 };
 use assent_client::Client;
 use std::{
+    fmt::Write as _,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -44,6 +45,16 @@ pub(super) fn nodes(cluster: &Environment, ready: &Result<(), AttackError>) -> V
     }
     let starts: u32 = cluster.nodes.iter().map(|node| node.starts()).sum();
     verdict("nodes", format!("{} nodes, started {starts} times in all", cluster.nodes.len()), anomalies)
+}
+
+/// That an operation can't be committed though all faults are over, with what the nodes know.
+pub(super) async fn stuck(client: &Client, error: &AttackError) -> Verdict {
+    let mut words = error.to_string();
+    for node in client.in_doubt().await {
+        let _ = write!(words, "; {}: {:?}", node.name, node.reply);
+    }
+    let anomaly = Anomaly { class: "does not work again".to_owned(), words, events: Vec::new() };
+    verdict("works again", "the last operations could not be committed".to_owned(), vec![anomaly])
 }
 
 /// Whether everything gets decided, now that nothing stands in the way.

@@ -17,9 +17,10 @@ use super::{
     schedule::Schedule,
 };
 use crate::{
+    checkers::availability,
     run::Run,
     verdict::{Finding, Verdict},
-    workload::Workload,
+    workload::{Invocation, Workload},
 };
 use assent_client::Client;
 use assent_transport::Role;
@@ -75,7 +76,7 @@ pub fn attack(options: &AttackOptions, workload: Box<dyn Workload>) -> Result<Ru
     }
     let run = Run {
         instrument: "attack".to_owned(),
-        workload: seen.workload,
+        workload: seen.workload.clone(),
         nemeses: options.nemeses.iter().map(|kind| kind.name().to_owned()).collect(),
         seed: options.seed,
         options: options.in_words(),
@@ -84,11 +85,28 @@ pub fn attack(options: &AttackOptions, workload: Box<dyn Workload>) -> Result<Ru
         nodes,
         faults: seen.faults,
         verdicts: seen.verdicts,
-        replay: String::new(),
+        replay: replay(options, &seen.workload),
         notes,
     };
     files::run(&options.folder, &run)?;
     Ok(run)
+}
+
+/// The command that plans and asks the same again.
+fn replay(options: &AttackOptions, workload: &str) -> String {
+    let kinds: Vec<&str> = options.nemeses.iter().map(|kind| kind.name()).collect();
+    let nemesis = if kinds.is_empty() { "none".to_owned() } else { kinds.join(",") };
+    format!(
+        "assent-lab attack --workload {workload} --nemesis {nemesis} --seed {} --seconds {} --coordinators {} --participants {} --processes {} --clients {} --deadline-ms {} --pause-ms {}",
+        options.seed,
+        options.duration.as_secs(),
+        options.coordinators,
+        options.participants,
+        options.processes,
+        options.clients,
+        options.deadline.as_millis(),
+        options.pause.as_millis(),
+    )
 }
 
 fn needs(options: &AttackOptions) -> Needs {
@@ -127,7 +145,8 @@ async fn run(
 ) -> Result<Seen, AttackError> {
     let _ended = Ended(cluster.interrupt.clone());
     let name = workload.name().to_owned();
-    let (first, recording) = (workload.first(), Arc::new(Recording::begin(options.processes.into())));
+    let first = workload.first();
+    let recording = Arc::new(Recording::begin(options.processes.into()));
     let sessions = clients::connect(options, cluster).await?;
     let shared = Arc::new(Shared {
         cluster: Arc::clone(cluster),
@@ -138,22 +157,37 @@ async fn run(
         deadline: options.deadline,
         pause: options.pause,
     });
-    for invocation in &first {
+    let faults = Arc::new(Faults::new(Arc::clone(cluster), Arc::clone(&recording), schedule));
+    let went = phases(options, &shared, &faults, &first, &sessions).await;
+    let history = recording.history();
+    // Also of a run that failed: it may show why.
+    files::history(&options.folder, &history)?;
+    let (mut verdicts, faults) = (went?, faults.done());
+    verdicts.extend(shared.workload().check(&history));
+    verdicts.push(availability::check(&history, &faults, &availability::Bounds::default()));
+    Ok(Seen { workload: name, faults, verdicts })
+}
+
+/// Before the faults, under them, and after them. Gives what can be said without the history.
+async fn phases(
+    options: &AttackOptions,
+    shared: &Arc<Shared>,
+    faults: &Arc<Faults>,
+    first: &[Invocation],
+    sessions: &[Client],
+) -> Result<Vec<Verdict>, AttackError> {
+    for invocation in first {
         shared.commit(&sessions[0], 0, invocation).await?;
     }
-    let faults = Arc::new(Faults::new(Arc::clone(cluster), Arc::clone(&recording), schedule));
-    let process = under_faults(options, &shared, &faults, &sessions).await?;
-    cluster.interrupt.check()?;
-
-    let ready = healed(cluster).await?;
-    let mut verdicts = vec![ending::nodes(cluster, &ready)];
+    let process = under_faults(options, shared, faults, sessions).await?;
+    shared.cluster.interrupt.check()?;
+    let ready = healed(&shared.cluster).await?;
+    let mut verdicts = Vec::new();
     if ready.is_ok() {
-        verdicts.extend(afterwards(options, &shared, &sessions[0], process).await?);
+        verdicts = afterwards(options, shared, &sessions[0], process).await?;
     }
-    let (history, faults) = (recording.history(), faults.done());
-    files::history(&options.folder, &history)?;
-    verdicts.extend(shared.workload().check(&history));
-    Ok(Seen { workload: name, faults, verdicts })
+    verdicts.insert(0, ending::nodes(&shared.cluster, &ready));
+    Ok(verdicts)
 }
 
 /// All clients and both sides of the nemesis, until the time is over. Gives the number of a process that is idle then.
@@ -207,7 +241,14 @@ async fn afterwards(
 ) -> Result<Vec<Verdict>, AttackError> {
     let last = shared.workload().last();
     for invocation in &last {
-        shared.commit(client, process, invocation).await?;
+        match shared.commit(client, process, invocation).await {
+            Ok(()) => {}
+            // The faults are over: that it does not work again is what the run has found.
+            Err(error @ AttackError::NotCommitted { .. }) => {
+                return Ok(vec![ending::stuck(client, &error).await]);
+            }
+            Err(error) => return Err(error),
+        }
     }
     let settled = ending::settled(&shared.settling.finish().await);
     let mut verdicts = vec![ending::in_doubt(client).await, settled];

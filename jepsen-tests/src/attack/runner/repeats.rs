@@ -41,7 +41,7 @@ pub(super) async fn check(
     if Answer::of(first) == Answer::None {
         return;
     }
-    for _ in 0..repeats_of(invocation) {
+    for _ in 0..invocation.repeats {
         let again = client.submit(transaction(invocation).repeat_of(id.clone()).deadline(deadline)).await;
         let mut state = differing.0.lock().unwrap_or_else(PoisonError::into_inner);
         match (Answer::of(first), Answer::of(&again)) {
@@ -75,8 +75,4 @@ impl Answer<'_> {
             Outcome::Unknown(_) => Answer::None,
         }
     }
-}
-
-fn repeats_of(_: &Invocation) -> u32 {
-    0
 }
