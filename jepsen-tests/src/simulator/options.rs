@@ -40,15 +40,18 @@ pub enum Lasting {
     LinkCut,
     /// A node loses one link, and dies a little later.
     CutThenDies,
+    /// A participant's disk never finishes a sync again, and the process lives on.
+    DiskHangs,
 }
 
 impl Lasting {
-    const ALL: [(Lasting, &'static str); 5] = [
+    const ALL: [(Lasting, &'static str); 6] = [
         (Lasting::None, "none"),
         (Lasting::CoordinatorDies, "coordinator-dies"),
         (Lasting::ParticipantDies, "participant-dies"),
         (Lasting::LinkCut, "link-cut"),
         (Lasting::CutThenDies, "cut-then-dies"),
+        (Lasting::DiskHangs, "disk-hangs"),
     ];
 }
 
@@ -162,6 +165,8 @@ options! {
     loss_per_mille: u64 = 0, 0..=999;
     /// Messages that arrive twice.
     duplicate_per_mille: u64 = 0, 0..=1000;
+    /// Requests of coordinators that also reach a participant that they are not for.
+    misdirect_per_mille: u64 = 0, 0..=1000;
     /// Links that are cut for a while.
     cuts: u64 = 0, 0..=1000;
     /// Links that lose one direction first, and the other when that is noticed.
@@ -221,6 +226,9 @@ options! {
     /// A fault that never heals, alone, while everything else must go on.
     lasting: Lasting = Lasting::None, 0..=0;
 
+    /// 1: nothing goes wrong, requests have all the time they want, and yet none may take long (locks, queues, wounds).
+    patient: u64 = 0, 0..=1;
+
     /// A session that nobody used for this long is ended, in milliseconds.
     session_idle_ms: u64 = 30 * MINUTE_MS, 1_000..=24 * HOUR_MS;
     /// A client says that it is alive this often, in milliseconds.
@@ -249,7 +257,9 @@ impl Options {
         options.draw_sizes(random);
         options.draw_clients(random);
         options.draw_limits(random);
-        if random.chance(150) {
+        if random.chance(50) {
+            options.draw_patient(random);
+        } else if random.chance(220) {
             options.draw_lasting(random);
         } else {
             options.draw_network(random);
@@ -312,6 +322,26 @@ impl Options {
         }
     }
 
+    /// Nothing goes wrong, and much happens at the same time.
+    fn draw_patient(&mut self, random: &mut Random) {
+        let Options { seed, participants, .. } = *self;
+        *self = Options {
+            participants: participants.max(2),
+            clients: 4,
+            processes: 3,
+            requests: 15,
+            think_us_max: *random.pick(&[100, 1_000]),
+            deadline_ms_max: 60_000,
+            patience_ms_max: 60_000,
+            delay_us_max: 100,
+            sync_us_max: 50,
+            ms_of_faults: 100,
+            repeat_per_mille: 0,
+            patient: 1,
+            ..Options::calm(seed)
+        };
+    }
+
     /// Alone: no other fault that could add to it, but for what no one has to survive.
     fn draw_lasting(&mut self, random: &mut Random) {
         let kinds = [
@@ -320,6 +350,7 @@ impl Options {
             Lasting::LinkCut,
             Lasting::LinkCut,
             Lasting::CutThenDies,
+            Lasting::DiskHangs,
         ];
         self.lasting = *random.pick(&kinds);
         self.participants = self.participants.max(2);
@@ -340,6 +371,7 @@ impl Options {
         self.reorder_per_mille = maybe(random, 600, 1000).min(1000);
         self.loss_per_mille = maybe(random, 500, 150);
         self.duplicate_per_mille = maybe(random, 500, 250);
+        self.misdirect_per_mille = maybe(random, 150, 100);
         self.cuts = maybe(random, 400, 6);
         self.one_way_cuts = maybe(random, 250, 4);
         self.partitions = maybe(random, 250, 3);

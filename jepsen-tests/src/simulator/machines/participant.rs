@@ -1,6 +1,6 @@
 //! The participant's machine over a disk that forgets.
 
-use super::{Disk, Input, Machine, Options};
+use super::{Disk, Input, Machine, Options, escrow};
 use assent_protocol::{
     directory::Directory,
     ids::{NodeId, Peer, Stamp, Time},
@@ -62,7 +62,9 @@ impl Machine for ParticipantNode {
     }
 
     fn check(&self) -> Result<(), String> {
-        let stored = self.disk.store().recover().txns.into_iter().collect();
+        let stored = self.disk.store().recover().txns;
+        escrow::check(&self.disk, &stored)?;
+        let stored = stored.into_iter().collect();
         self.machine.check_invariants(&self.disk, &stored)?;
         match self.machine.figures().iter().find(|(name, count)| *name == "hazards" && *count > 0) {
             Some((_, count)) => Err(format!("it was told {count} times of an outcome that can't be")),

@@ -25,6 +25,7 @@ enum What {
     FullDisk(usize),
     FailSync(usize),
     SlowDisk(usize),
+    DiskHangs(usize),
     Pause(usize),
     ClockJump(usize),
     Disconnect(usize),
@@ -44,6 +45,7 @@ impl Planned {
             | What::FullDisk(place)
             | What::FailSync(place)
             | What::SlowDisk(place)
+            | What::DiskHangs(place)
             | What::Pause(place)
             | What::ClockJump(place) => (node(place), String::new()),
             What::Cut { links, silent } => {
@@ -169,6 +171,10 @@ impl World<'_> {
                 let place = self.any_participant();
                 self.plan_at("participant gone", What::Crash(place), begins_us, None);
             }
+            Lasting::DiskHangs => {
+                let place = self.any_participant();
+                self.plan_at("hanging disk", What::DiskHangs(place), begins_us, None);
+            }
             Lasting::LinkCut => {
                 let links = vec![self.any_link()];
                 self.plan_at("link gone", What::Cut { links, silent: false }, begins_us, None);
@@ -236,6 +242,10 @@ impl World<'_> {
                 self.nodes[*place].slow_until_us = u64::MAX;
                 Ok(())
             }
+            What::DiskHangs(place) => {
+                self.nodes[*place].disk_hangs = true;
+                Ok(())
+            }
             What::Pause(place) => {
                 // The end is known: it is put in already.
                 let lasts_us = 1 + self.fault_random.below(400_000);
@@ -289,6 +299,11 @@ impl World<'_> {
                 self.nodes[*place].slow_until_us = 0;
                 Ok(())
             }
+            What::DiskHangs(place) => {
+                // What hung is begun anew.
+                self.nodes[*place].disk_hangs = false;
+                self.crash_for_a_while(*place, "crash")
+            }
             What::Die(_)
             | What::FailSync(_)
             | What::Pause(_)
@@ -321,7 +336,7 @@ impl World<'_> {
         let back_us = 1 + self.fault_random.below(self.options.ms_of_faults * 500);
         let until_us = comes_back.then_some(self.now_us + back_us);
         self.disconnect(client)?;
-        self.at_desk(client, |client, desk| client.crash(until_us, journal, desk));
+        self.at_desk(client, |client, desk| client.crash(until_us, journal, desk))?;
         self.wake_client(client, back_us);
         Ok(())
     }
