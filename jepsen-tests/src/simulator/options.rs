@@ -239,6 +239,10 @@ options! {
     undecided_max: u64 = 65_536, 1..=1_000_000;
     /// A vote this old asks its sponsor, in milliseconds.
     vote_age_ms: u64 = 100, 1..=60_000;
+    /// A node that left a question about its attempt unanswered for this long counts as gone, in milliseconds.
+    sponsor_patience_ms: u64 = 100, 1..=60_000;
+    /// How often an unanswered question is asked again, in milliseconds.
+    retry_ms: u64 = 100, 2..=60_000;
     /// An outcome that not all hold is told again after this, in milliseconds.
     exchange_ms: u64 = 2_000, 1..=60_000;
     /// How often a coordinator tells an outcome again.
@@ -310,7 +314,9 @@ impl Options {
         if random.chance(70) {
             self.undecided_max = 1 + random.below(4);
         }
-        self.vote_age_ms = *random.pick(&[10, 50, 100, 100]);
+        self.vote_age_ms = *random.pick(&[1, 10, 50, 100, 100]);
+        self.sponsor_patience_ms = *random.pick(&[3, 20, 100, 100]);
+        self.retry_ms = *random.pick(&[10, 40, 100, 100]);
         self.exchange_ms = *random.pick(&[100, 500, 2_000]);
         self.tells_max = *random.pick(&[0, 1, 4, 4]);
         self.settle_ms = *random.pick(&[200, 5_000, 60_000, 60_000]);
@@ -350,6 +356,7 @@ impl Options {
             Lasting::LinkCut,
             Lasting::LinkCut,
             Lasting::CutThenDies,
+            Lasting::CutThenDies,
             Lasting::DiskHangs,
         ];
         self.lasting = *random.pick(&kinds);
@@ -357,6 +364,8 @@ impl Options {
         self.coordinators = self.coordinators.max(2);
         self.delay_us_max = self.delay_us_max.min(2_000);
         self.sync_us_max = self.sync_us_max.min(3_000);
+        // Whose patience is shorter than a round trip takes a live sponsor for gone, which would be a fault more.
+        self.sponsor_patience_ms = 100;
         self.duplicate_per_mille = if random.chance(300) { random.below(200) } else { 0 };
         self.reorder_per_mille = if random.chance(300) { random.below(500) } else { 0 };
         self.ms_of_faults = 100 + random.below(800);
@@ -367,10 +376,11 @@ impl Options {
         let maybe = |random: &mut Random, chance, bound| {
             if random.chance(chance) { 1 + random.below(bound) } else { 0 }
         };
-        self.late_per_mille = maybe(random, 500, 40);
+        let (late, doubled) = (*random.pick(&[40, 200]), *random.pick(&[50, 250, 600]));
+        self.late_per_mille = maybe(random, 500, late);
         self.reorder_per_mille = maybe(random, 600, 1000).min(1000);
         self.loss_per_mille = maybe(random, 500, 150);
-        self.duplicate_per_mille = maybe(random, 500, 250);
+        self.duplicate_per_mille = maybe(random, 500, doubled);
         self.misdirect_per_mille = maybe(random, 150, 100);
         self.cuts = maybe(random, 400, 6);
         self.one_way_cuts = maybe(random, 250, 4);

@@ -17,6 +17,8 @@ struct ParticipantNode {
 pub(super) fn machine(node: NodeId, options: &Options, directory: &Directory) -> Box<dyn Machine> {
     let limits = Limits {
         vote_age_ms: options.vote_age_ms,
+        sponsor_patience_ms: options.sponsor_patience_ms,
+        retry_ms: options.retry_ms,
         waiting_max: options.waiting_max as usize,
         exchange_ms: options.exchange_ms,
         session_idle_ms: options.session_idle_ms,

@@ -35,6 +35,8 @@ pub(super) struct Node {
     pub(super) fails_next_sync: bool,
     /// No sync ends any more.
     pub(super) disk_hangs: bool,
+    /// It dies when it has said so many more things that settle what its sponsor did not.
+    pub(super) dies_after: Option<u64>,
     /// Since when somebody waits for locks where nothing is in doubt.
     waits_since_us: Option<u64>,
     background: bool,
@@ -58,6 +60,7 @@ impl Node {
             full: false,
             fails_next_sync: false,
             disk_hangs: false,
+            dies_after: None,
             waits_since_us: None,
             background: false,
             steps: 0,

@@ -119,6 +119,7 @@ impl World<'_> {
             self.nodes[place].paused_until_us = 0;
             self.nodes[place].slow_until_us = 0;
             self.nodes[place].fails_next_sync = false;
+            self.nodes[place].dies_after = None;
             self.start(place)?;
             self.set_full(place, false)?;
         }

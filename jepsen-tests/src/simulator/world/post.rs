@@ -40,9 +40,28 @@ impl World<'_> {
             && self.fault_random.chance(self.options.crash_at_send_per_mille);
         let count = if crashes { self.fault_random.below(said.len() as u64) as usize } else { said.len() };
         for (to, message) in said.into_iter().take(count) {
+            let last = self.dies_now(place, &message);
             self.say_one(place, to, message)?;
+            if last {
+                return self.crash(place, "node gone");
+            }
         }
         if crashes { self.crash_for_a_while(place, "crash at send") } else { Ok(()) }
+    }
+
+    /// A node that is to die in the midst of settling something says the last of it.
+    fn dies_now(&mut self, place: usize, message: &Message) -> bool {
+        let settles = matches!(
+            message,
+            Message::Peek { .. } | Message::Resolve { .. } | Message::Tell { .. } | Message::Pledged { .. }
+        );
+        let Some(left) = self.nodes[place].dies_after.as_mut().filter(|_| settles) else { return false };
+        *left -= 1;
+        let now = *left == 0;
+        if now {
+            self.nodes[place].dies_after = None;
+        }
+        now
     }
 
     fn say_one(&mut self, from: usize, to: Peer, message: Message) -> Result<(), Violation> {
