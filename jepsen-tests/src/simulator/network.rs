@@ -19,12 +19,14 @@ pub(super) struct Network {
     reorder_per_mille: u64,
     loss_per_mille: u64,
     duplicate_per_mille: u64,
+    misdirect_per_mille: u64,
     /// Whether messages are lost and doubled now.
     faulty: bool,
     /// Messages that were lost, doubled, overtaking.
     pub(super) lost: u64,
     pub(super) doubled: u64,
     pub(super) reordered: u64,
+    pub(super) misdirected: u64,
 }
 
 impl Network {
@@ -39,10 +41,12 @@ impl Network {
             reorder_per_mille: options.reorder_per_mille,
             loss_per_mille: options.loss_per_mille,
             duplicate_per_mille: options.duplicate_per_mille,
+            misdirect_per_mille: options.misdirect_per_mille,
             faulty: false,
             lost: 0,
             doubled: 0,
             reordered: 0,
+            misdirected: 0,
         }
     }
 
@@ -96,6 +100,14 @@ impl Network {
             }
         }
         arrivals
+    }
+
+    /// Whether a message reaches another node, too.
+    pub(super) fn misdirects(&mut self) -> bool {
+        let misdirects =
+            self.faulty && self.misdirect_per_mille > 0 && self.random.chance(self.misdirect_per_mille);
+        self.misdirected += u64::from(misdirects);
+        misdirects
     }
 
     /// The same between a client and a node. Clients repeat of their own accord, so order matters to nobody.

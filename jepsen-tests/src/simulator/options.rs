@@ -40,15 +40,18 @@ pub enum Lasting {
     LinkCut,
     /// A node loses one link, and dies a little later.
     CutThenDies,
+    /// A participant's disk never finishes a sync again, and the process lives on.
+    DiskHangs,
 }
 
 impl Lasting {
-    const ALL: [(Lasting, &'static str); 5] = [
+    const ALL: [(Lasting, &'static str); 6] = [
         (Lasting::None, "none"),
         (Lasting::CoordinatorDies, "coordinator-dies"),
         (Lasting::ParticipantDies, "participant-dies"),
         (Lasting::LinkCut, "link-cut"),
         (Lasting::CutThenDies, "cut-then-dies"),
+        (Lasting::DiskHangs, "disk-hangs"),
     ];
 }
 
@@ -162,6 +165,8 @@ options! {
     loss_per_mille: u64 = 0, 0..=999;
     /// Messages that arrive twice.
     duplicate_per_mille: u64 = 0, 0..=1000;
+    /// Requests of coordinators that also reach a participant that they are not for.
+    misdirect_per_mille: u64 = 0, 0..=1000;
     /// Links that are cut for a while.
     cuts: u64 = 0, 0..=1000;
     /// Links that lose one direction first, and the other when that is noticed.
@@ -221,6 +226,9 @@ options! {
     /// A fault that never heals, alone, while everything else must go on.
     lasting: Lasting = Lasting::None, 0..=0;
 
+    /// 1: nothing goes wrong, requests have all the time they want, and yet none may take long (locks, queues, wounds).
+    patient: u64 = 0, 0..=1;
+
     /// A session that nobody used for this long is ended, in milliseconds.
     session_idle_ms: u64 = 30 * MINUTE_MS, 1_000..=24 * HOUR_MS;
     /// A client says that it is alive this often, in milliseconds.
@@ -231,6 +239,10 @@ options! {
     undecided_max: u64 = 65_536, 1..=1_000_000;
     /// A vote this old asks its sponsor, in milliseconds.
     vote_age_ms: u64 = 100, 1..=60_000;
+    /// A node that left a question about its attempt unanswered for this long counts as gone, in milliseconds.
+    sponsor_patience_ms: u64 = 100, 1..=60_000;
+    /// How often an unanswered question is asked again, in milliseconds.
+    retry_ms: u64 = 100, 2..=60_000;
     /// An outcome that not all hold is told again after this, in milliseconds.
     exchange_ms: u64 = 2_000, 1..=60_000;
     /// How often a coordinator tells an outcome again.
@@ -249,7 +261,9 @@ impl Options {
         options.draw_sizes(random);
         options.draw_clients(random);
         options.draw_limits(random);
-        if random.chance(150) {
+        if random.chance(50) {
+            options.draw_patient(random);
+        } else if random.chance(220) {
             options.draw_lasting(random);
         } else {
             options.draw_network(random);
@@ -300,7 +314,9 @@ impl Options {
         if random.chance(70) {
             self.undecided_max = 1 + random.below(4);
         }
-        self.vote_age_ms = *random.pick(&[10, 50, 100, 100]);
+        self.vote_age_ms = *random.pick(&[1, 10, 50, 100, 100]);
+        self.sponsor_patience_ms = *random.pick(&[3, 20, 100, 100]);
+        self.retry_ms = *random.pick(&[10, 40, 100, 100]);
         self.exchange_ms = *random.pick(&[100, 500, 2_000]);
         self.tells_max = *random.pick(&[0, 1, 4, 4]);
         self.settle_ms = *random.pick(&[200, 5_000, 60_000, 60_000]);
@@ -312,6 +328,26 @@ impl Options {
         }
     }
 
+    /// Nothing goes wrong, and much happens at the same time.
+    fn draw_patient(&mut self, random: &mut Random) {
+        let Options { seed, participants, .. } = *self;
+        *self = Options {
+            participants: participants.max(2),
+            clients: 4,
+            processes: 3,
+            requests: 15,
+            think_us_max: *random.pick(&[100, 1_000]),
+            deadline_ms_max: 60_000,
+            patience_ms_max: 60_000,
+            delay_us_max: 100,
+            sync_us_max: 50,
+            ms_of_faults: 100,
+            repeat_per_mille: 0,
+            patient: 1,
+            ..Options::calm(seed)
+        };
+    }
+
     /// Alone: no other fault that could add to it, but for what no one has to survive.
     fn draw_lasting(&mut self, random: &mut Random) {
         let kinds = [
@@ -320,12 +356,16 @@ impl Options {
             Lasting::LinkCut,
             Lasting::LinkCut,
             Lasting::CutThenDies,
+            Lasting::CutThenDies,
+            Lasting::DiskHangs,
         ];
         self.lasting = *random.pick(&kinds);
         self.participants = self.participants.max(2);
         self.coordinators = self.coordinators.max(2);
         self.delay_us_max = self.delay_us_max.min(2_000);
         self.sync_us_max = self.sync_us_max.min(3_000);
+        // Whose patience is shorter than a round trip takes a live sponsor for gone, which would be a fault more.
+        self.sponsor_patience_ms = 100;
         self.duplicate_per_mille = if random.chance(300) { random.below(200) } else { 0 };
         self.reorder_per_mille = if random.chance(300) { random.below(500) } else { 0 };
         self.ms_of_faults = 100 + random.below(800);
@@ -336,10 +376,12 @@ impl Options {
         let maybe = |random: &mut Random, chance, bound| {
             if random.chance(chance) { 1 + random.below(bound) } else { 0 }
         };
-        self.late_per_mille = maybe(random, 500, 40);
+        let (late, doubled) = (*random.pick(&[40, 200]), *random.pick(&[50, 250, 600]));
+        self.late_per_mille = maybe(random, 500, late);
         self.reorder_per_mille = maybe(random, 600, 1000).min(1000);
         self.loss_per_mille = maybe(random, 500, 150);
-        self.duplicate_per_mille = maybe(random, 500, 250);
+        self.duplicate_per_mille = maybe(random, 500, doubled);
+        self.misdirect_per_mille = maybe(random, 150, 100);
         self.cuts = maybe(random, 400, 6);
         self.one_way_cuts = maybe(random, 250, 4);
         self.partitions = maybe(random, 250, 3);

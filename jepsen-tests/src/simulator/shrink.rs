@@ -12,7 +12,7 @@ const SEEDS_PER_CANDIDATE: u64 = 6;
 const RUNS_MAX: u64 = 1_500;
 
 /// What a fault's count becomes when it is taken away, by its name; and sizes, which go down step by step.
-const FAULTS: [&str; 26] = [
+const FAULTS: [&str; 27] = [
     "wall_jumps",
     "wall_skew_ms_max",
     "drift_ppm_max",
@@ -34,6 +34,7 @@ const FAULTS: [&str; 26] = [
     "cuts",
     "silent_per_mille",
     "loss_per_mille",
+    "misdirect_per_mille",
     "duplicate_per_mille",
     "reorder_per_mille",
     "late_per_mille",

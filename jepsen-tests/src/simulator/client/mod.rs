@@ -36,7 +36,7 @@ pub(super) struct Desk<'a> {
     pub(super) next_process: &'a mut u64,
     /// The faults are over: nobody gives up any more.
     pub(super) healed: bool,
-    /// Requests that were begun, for the properties.
+    /// Told of each request that is begun, for the properties.
     pub(super) begun: &'a mut dyn FnMut(Asked<'_>),
 }
 

@@ -112,7 +112,7 @@ impl Request {
     }
 
     pub(super) fn asked(&self) -> Asked<'_> {
-        Asked { subject: &self.subject, writes: self.writes }
+        Asked { subject: &self.subject, writes: self.writes, twin: self.twin }
     }
 
     /// It must be committed some time: nobody gives it up, and it has all the time it needs.
@@ -159,7 +159,11 @@ impl Request {
             _ => Intent::Repeat,
         };
         let drawn_ms = 1 + desk.random.below(options.deadline_ms_max);
-        let deadline_ms = if self.insists { 10_000 } else { drawn_ms };
+        let deadline_ms = match (self.insists, options.patient) {
+            (true, _) => 10_000,
+            (false, 0) => drawn_ms,
+            (false, _) => options.deadline_ms_max,
+        };
         let patience_us = 1_000 * (1 + desk.random.below(options.patience_ms_max));
         // Whoever asks again faster than messages travel would only pile them up.
         let patience_us = patience_us.max(2 * options.delay_us_max) << self.attempts.saturating_sub(8).min(3);

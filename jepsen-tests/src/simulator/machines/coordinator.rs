@@ -16,6 +16,8 @@ struct CoordinatorNode {
 pub(super) fn machine(node: NodeId, options: &Options, directory: &Directory) -> Box<dyn Machine> {
     let limits = Limits {
         undecided_max: options.undecided_max as usize,
+        sponsor_patience_ms: options.sponsor_patience_ms,
+        retry_ms: options.retry_ms,
         tells_max: options.tells_max as u32,
         settle_ms: options.settle_ms,
         ..Limits::default()

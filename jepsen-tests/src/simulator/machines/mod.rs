@@ -1,6 +1,7 @@
 //! The kinds of machines that a cluster is made of, one file each. What the world must know of a kind is [`Machine`].
 
 mod coordinator;
+mod escrow;
 mod participant;
 
 use super::{disk::Disk, options::Options};

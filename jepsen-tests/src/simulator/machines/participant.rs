@@ -1,6 +1,6 @@
 //! The participant's machine over a disk that forgets.
 
-use super::{Disk, Input, Machine, Options};
+use super::{Disk, Input, Machine, Options, escrow};
 use assent_protocol::{
     directory::Directory,
     ids::{NodeId, Peer, Stamp, Time},
@@ -17,6 +17,8 @@ struct ParticipantNode {
 pub(super) fn machine(node: NodeId, options: &Options, directory: &Directory) -> Box<dyn Machine> {
     let limits = Limits {
         vote_age_ms: options.vote_age_ms,
+        sponsor_patience_ms: options.sponsor_patience_ms,
+        retry_ms: options.retry_ms,
         waiting_max: options.waiting_max as usize,
         exchange_ms: options.exchange_ms,
         session_idle_ms: options.session_idle_ms,
@@ -62,7 +64,9 @@ impl Machine for ParticipantNode {
     }
 
     fn check(&self) -> Result<(), String> {
-        let stored = self.disk.store().recover().txns.into_iter().collect();
+        let stored = self.disk.store().recover().txns;
+        escrow::check(&self.disk, &stored)?;
+        let stored = stored.into_iter().collect();
         self.machine.check_invariants(&self.disk, &stored)?;
         match self.machine.figures().iter().find(|(name, count)| *name == "hazards" && *count > 0) {
             Some((_, count)) => Err(format!("it was told {count} times of an outcome that can't be")),

@@ -39,7 +39,8 @@ pub(super) fn check(history: &History) -> Verdict {
     let operations = operations(history);
     let result = check_logs(&operations)
         .and_then(|()| check_accounts(&operations))
-        .and_then(|()| check_registrar(&operations));
+        .and_then(|()| check_registrar(&operations))
+        .and_then(|()| check_duty(&operations));
     let committed = operations.iter().filter(|operation| operation.is(Kind::Ok)).count();
     let anomalies = result.err().into_iter().map(|(class, words, events)| Anomaly {
         class: class.to_string(),
@@ -127,6 +128,13 @@ fn check_logs(operations: &[Op<'_>]) -> Result<(), Wrong> {
             check_prefix(&mut longest[log], items, event.index)?;
         }
     }
+    for (read, event) in committed(operations, "read-log") {
+        let log = ints(&read.invoked.value)[0] as usize;
+        let items = ints(&list(&event.value)[1]);
+        check_one(&appends, log, read.invoked.index, event.index, &items)?;
+        longest.resize(longest.len().max(log + 1), Vec::new());
+        check_prefix(&mut longest[log], items, event.index)?;
+    }
     for (_, event) in committed(operations, "append") {
         let fields = list(&event.value);
         let (Some(read), Some(log)) = (fields.get(2), ints(&fields[1]).first().copied()) else { continue };
@@ -153,25 +161,44 @@ fn check_prefix(longest: &mut Vec<i64>, items: Vec<i64>, event: u64) -> Result<(
     Ok(())
 }
 
+/// One log, as a read saw it.
+fn check_one(
+    appends: &BTreeMap<i64, Append>,
+    log: usize,
+    invoked: u64,
+    ended: u64,
+    items: &[i64],
+) -> Result<(), Wrong> {
+    let mut seen = items.to_vec();
+    seen.sort_unstable();
+    seen.dedup();
+    if seen.len() != items.len() {
+        return Err(("double append", format!("an append took effect twice: {items:?}"), vec![ended]));
+    }
+    for value in &seen {
+        let append = appends.get(value);
+        if append.is_none_or(|append| append.failed || append.invoked > ended) {
+            return Err(("aborted read", format!("a read sees {value}, which never was"), vec![ended]));
+        }
+    }
+    for append in appends.values().filter(|append| append.logs.contains(&log)) {
+        let due = append.committed.is_some_and(|committed| committed < invoked);
+        if due && seen.binary_search(&append.value).is_err() {
+            let words = format!("a read misses {}, which was committed before it began", append.value);
+            return Err(("stale read", words, vec![append.invoked, ended]));
+        }
+    }
+    Ok(())
+}
+
 fn check_read(
     appends: &BTreeMap<i64, Append>,
     invoked: u64,
     ended: u64,
     logs: &[Vec<i64>],
 ) -> Result<(), Wrong> {
-    for items in logs {
-        let mut seen = items.clone();
-        seen.sort_unstable();
-        seen.dedup();
-        if seen.len() != items.len() {
-            return Err(("double append", format!("an append took effect twice: {items:?}"), vec![ended]));
-        }
-        for value in seen {
-            let append = appends.get(&value);
-            if append.is_none_or(|append| append.failed || append.invoked > ended) {
-                return Err(("aborted read", format!("a read sees {value}, which never was"), vec![ended]));
-            }
-        }
+    for (log, items) in logs.iter().enumerate() {
+        check_one(appends, log, invoked, ended, items)?;
     }
     for append in appends.values() {
         let there = append
@@ -182,10 +209,6 @@ fn check_read(
         if there != 0 && there != append.logs.len() {
             let words = format!("a read sees half of the append of {}: {logs:?}", append.value);
             return Err(("torn read", words, vec![ended]));
-        }
-        if there == 0 && append.committed.is_some_and(|committed| committed < invoked) {
-            let words = format!("a read misses {}, which was committed before it began", append.value);
-            return Err(("stale read", words, vec![append.invoked, ended]));
         }
     }
     for pair in logs.windows(2) {
@@ -233,6 +256,17 @@ fn check_accounts(operations: &[Op<'_>]) -> Result<(), Wrong> {
     if !later && expected != balances {
         let words = format!("the accounts hold {balances:?}, and the transfers sum up to {expected:?}");
         return Err(("lost or doubled transfer", words, vec![event]));
+    }
+    Ok(())
+}
+
+/// Somebody is always on duty.
+fn check_duty(operations: &[Op<'_>]) -> Result<(), Wrong> {
+    for (_, event) in committed(operations, "read-duty") {
+        let on = ints(&event.value);
+        if on.iter().all(|on| *on == 0) {
+            return Err(("write skew", "nobody is on duty".into(), vec![event.index]));
+        }
     }
     Ok(())
 }

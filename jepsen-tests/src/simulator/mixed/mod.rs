@@ -2,7 +2,7 @@
 //! touches that require, set and delete; with strong checks of its own (`check.rs`).
 //!
 //! Values in the history: an append is `[v [log …] read?]`, what it read last; a read of logs one list per log; of
-//! accounts one balance each; of the registrar `[[credits [course …]] …] [[student …] …]`.
+//! accounts one balance each; of one log `[[log] [v …]]`; of duty who is on; of the registrar `[[credits [course …]] …] [[student …] …]`.
 
 mod check;
 mod draw;
@@ -26,11 +26,13 @@ const ACCOUNTS: u64 = 4;
 const LOGS: u64 = 3;
 const STUDENTS: u64 = 3;
 const COURSES: u64 = 2;
+const DOCTORS: u64 = 2;
 
 /// The workload. One for each run.
 #[derive(Default)]
 pub struct Mixed {
     next_unique: i64,
+    mixture: Option<draw::Mixture>,
 }
 
 impl Workload for Mixed {
@@ -39,12 +41,13 @@ impl Workload for Mixed {
     }
 
     fn first(&mut self) -> Vec<Invocation> {
-        Vec::new()
+        vec![draw::begin_duty()]
     }
 
     fn next(&mut self, _process: u64, random: &mut Random) -> Option<Invocation> {
         self.next_unique += 1;
-        Some(draw::draw(random, self.next_unique))
+        let mixture = *self.mixture.get_or_insert_with(|| draw::Mixture::drawn(random));
+        Some(draw::draw(mixture, random, self.next_unique))
     }
 
     fn ended(&mut self, _process: u64, invocation: &Invocation, completion: &Completion) -> Value {
@@ -56,7 +59,11 @@ impl Workload for Mixed {
                 Value::Vector(value)
             }
             "read-logs" => Value::Vector(results.iter().map(integers).collect()),
-            "read-accounts" => {
+            "read-log" => {
+                let log = invocation.value.clone();
+                Value::Vector(vec![log, results.first().map_or(Value::Nil, integers)])
+            }
+            "read-accounts" | "read-duty" => {
                 Value::Vector(results.iter().map(|result| Value::Int(integer(result))).collect())
             }
             "read-registrar" => registrar(results),
@@ -65,7 +72,7 @@ impl Workload for Mixed {
     }
 
     fn last(&mut self) -> Vec<Invocation> {
-        vec![draw::read_logs(), draw::read_accounts(), draw::read_registrar()]
+        vec![draw::read_logs(), draw::read_accounts(), draw::read_registrar(), draw::read_duty()]
     }
 
     fn check(&self, history: &History) -> Vec<Verdict> {

@@ -37,14 +37,15 @@ impl Property for Agreement {
         "agreement"
     }
 
-    fn on_begun(&mut self, asked: &Asked<'_>) {
+    fn on_begun(&mut self, asked: &Asked<'_>) -> Result<(), String> {
         if !asked.writes {
             self.reads.insert(asked.subject.clone());
         }
+        Ok(())
     }
 
-    fn on_said(&mut self, _: &Facts, _: NodeId, _: Peer, message: &Message) -> Result<(), String> {
-        outcome_in(message).map_or(Ok(()), |(subject, committed)| self.note(subject, committed))
+    fn on_said(&mut self, facts: &Facts, from: NodeId, _: Peer, message: &Message) -> Result<(), String> {
+        outcome_in(facts, from, message).map_or(Ok(()), |(subject, committed)| self.note(subject, committed))
     }
 
     fn on_durable(&mut self, _: &Facts, _: NodeId, durable: &Durable) -> Result<(), String> {

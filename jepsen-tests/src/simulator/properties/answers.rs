@@ -23,9 +23,14 @@ impl Property for Answers {
         "answers"
     }
 
-    fn on_begun(&mut self, asked: &Asked<'_>) {
+    fn on_begun(&mut self, asked: &Asked<'_>) -> Result<(), String> {
         let known = Known { writes: asked.writes, answer: None };
-        self.first.entry(asked.subject.txn.clone()).or_default().push((asked.subject.digest, known));
+        let contents = self.first.entry(asked.subject.txn.clone()).or_default();
+        contents.push((asked.subject.digest, known));
+        if contents.len() > 1 && !asked.twin {
+            return Err(format!("a client uses {} for two requests", asked.subject.txn));
+        }
+        Ok(())
     }
 
     fn on_answer(&mut self, facts: &Facts, subject: &Subject, answer: &Answer) -> Result<(), String> {

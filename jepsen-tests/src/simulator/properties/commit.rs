@@ -35,8 +35,8 @@ impl Property for Commit {
         "commit and abort rules"
     }
 
-    fn on_said(&mut self, facts: &Facts, _: NodeId, to: Peer, message: &Message) -> Result<(), String> {
-        if let Some((subject, committed)) = outcome_in(message) {
+    fn on_said(&mut self, facts: &Facts, from: NodeId, to: Peer, message: &Message) -> Result<(), String> {
+        if let Some((subject, committed)) = outcome_in(facts, from, message) {
             return check(facts, subject, committed);
         }
         match (to, message) {

@@ -25,6 +25,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) subject: &'a Subject,
     /// It changes something.
     pub(crate) writes: bool,
+    /// Its id stands for something else already, on purpose.
+    pub(crate) twin: bool,
 }
 
 /// A property. What is not implemented is of no interest to it.
@@ -33,7 +35,9 @@ pub(crate) trait Property: Send {
     fn name(&self) -> &'static str;
 
     /// A client begins a request, under this id for the first time.
-    fn on_begun(&mut self, _asked: &Asked<'_>) {}
+    fn on_begun(&mut self, _asked: &Asked<'_>) -> Result<(), String> {
+        Ok(())
+    }
 
     /// A client asks.
     fn on_asked(&mut self, _facts: &Facts, _client: &ClientName, _message: &Message) -> Result<(), String> {
@@ -95,8 +99,8 @@ impl Properties {
         Properties { facts: Facts::default(), all }
     }
 
-    pub(crate) fn begun(&mut self, asked: &Asked<'_>) {
-        self.all.iter_mut().for_each(|property| property.on_begun(asked));
+    pub(crate) fn begun(&mut self, asked: &Asked<'_>) -> Result<(), Violation> {
+        self.each(|property, _| property.on_begun(asked))
     }
 
     pub(crate) fn asked(&mut self, client: &ClientName, message: &Message) -> Result<(), Violation> {
@@ -129,8 +133,13 @@ impl Properties {
     }
 }
 
-/// The outcome that a message tells of, and of which subject.
-pub(crate) fn outcome_in(message: &Message) -> Option<(&Subject, bool)> {
+/// The outcome that a message tells of, and of which subject. That an id is reused says nothing where it comes from a
+/// participant that is not asked to vote on the subject.
+pub(crate) fn outcome_in<'m>(
+    facts: &Facts,
+    from: NodeId,
+    message: &'m Message,
+) -> Option<(&'m Subject, bool)> {
     use assent_protocol::{
         message::{Held, SponsorAnswer},
         outcome::Outcome,
@@ -141,7 +150,11 @@ pub(crate) fn outcome_in(message: &Message) -> Option<(&Subject, bool)> {
             Some((subject, *outcome == Outcome::Committed))
         }
         Message::Standing { subject, held: Held::Committed(_) } => Some((subject, true)),
-        Message::Standing { subject, held: Held::Aborted(_) | Held::IdReused } => Some((subject, false)),
+        Message::Standing { subject, held: Held::Aborted(_) } => Some((subject, false)),
+        Message::Standing { subject, held: Held::IdReused } => {
+            let concerned = facts.participants(subject).is_none_or(|list| list.contains(&from));
+            concerned.then_some((subject, false))
+        }
         _ => None,
     }
 }

@@ -23,7 +23,13 @@ impl Property for Once {
         match durable {
             Durable::Yes { txn, digest, sponsor, pledged, .. } => {
                 held_again(facts, node, txn)?;
-                let Some(held) = facts.at(node, txn) else { return Ok(()) };
+                let Some(held) = facts.at(node, txn) else {
+                    return if facts.is_expired(node, txn) {
+                        Err(format!("{node} votes on {txn}, which is expired there (R11)"))
+                    } else {
+                        Ok(())
+                    };
+                };
                 if held.decided.is_some() {
                     return Err(format!("{node} votes on {txn}, which was decided there"));
                 }
@@ -43,6 +49,9 @@ impl Property for Once {
                 }
                 if *committed && participants.len() > 1 && held.is_none_or(|held| held.yes.is_none()) {
                     return Err(format!("{node} commits {txn} without a vote of its own"));
+                }
+                if *committed && held.is_none() && facts.is_expired(node, txn) {
+                    return Err(format!("{node} runs {txn}, which is expired there (R11)"));
                 }
                 let others = facts.of(txn).values().filter_map(|held| held.decided);
                 if *committed && others.into_iter().any(|(of, committed)| committed && of != *digest) {

@@ -20,15 +20,31 @@ pub(super) struct Planned {
 enum What {
     Crash(usize),
     Die(usize),
-    Cut { links: Vec<(usize, usize)>, silent: bool },
-    CutOneWay { from: usize, to: usize, severed: bool },
+    Cut {
+        links: Vec<(usize, usize)>,
+        silent: bool,
+    },
+    CutOneWay {
+        from: usize,
+        to: usize,
+        severed: bool,
+    },
     FullDisk(usize),
     FailSync(usize),
     SlowDisk(usize),
+    DiskHangs(usize),
+    /// It loses a link, and dies in the midst of settling what that left behind.
+    CutThenDies {
+        one: usize,
+        two: usize,
+    },
     Pause(usize),
     ClockJump(usize),
     Disconnect(usize),
-    ClientCrash { client: usize, journal: bool },
+    ClientCrash {
+        client: usize,
+        journal: bool,
+    },
     ClientDeath(usize),
 }
 
@@ -44,12 +60,14 @@ impl Planned {
             | What::FullDisk(place)
             | What::FailSync(place)
             | What::SlowDisk(place)
+            | What::DiskHangs(place)
             | What::Pause(place)
             | What::ClockJump(place) => (node(place), String::new()),
             What::Cut { links, silent } => {
                 let links = links.iter().map(|(from, to)| link(*from, *to)).collect();
                 (links, if *silent { "nobody notices".into() } else { String::new() })
             }
+            What::CutThenDies { one, two } => (vec![link(*one, *two)], "then one end dies".into()),
             What::CutOneWay { from, to, .. } => (vec![link(*from, *to)], "one way first".into()),
             What::Disconnect(place) | What::ClientDeath(place) => (client(place), String::new()),
             What::ClientCrash { client: place, journal } => {
@@ -169,14 +187,17 @@ impl World<'_> {
                 let place = self.any_participant();
                 self.plan_at("participant gone", What::Crash(place), begins_us, None);
             }
+            Lasting::DiskHangs => {
+                let place = self.any_participant();
+                self.plan_at("hanging disk", What::DiskHangs(place), begins_us, None);
+            }
             Lasting::LinkCut => {
                 let links = vec![self.any_link()];
                 self.plan_at("link gone", What::Cut { links, silent: false }, begins_us, None);
             }
             Lasting::CutThenDies => {
                 let (one, two) = self.any_link();
-                let cut = What::Cut { links: vec![(one, two)], silent: false };
-                self.plan_at("link gone", cut, begins_us, None);
+                self.plan_at("link gone", What::CutThenDies { one, two }, begins_us, None);
                 let dies_us = begins_us + 1 + self.fault_random.below(1_500_000);
                 self.plan_at("node gone", What::Crash(one), dies_us, None);
             }
@@ -209,11 +230,15 @@ impl World<'_> {
                 }
                 Ok(())
             }
+            What::CutThenDies { one, two } => {
+                self.cut(*one, *two);
+                self.notice(*one, *two, false);
+                self.nodes[*one].dies_after = Some(1 + self.fault_random.below(6));
+                Ok(())
+            }
             What::Cut { links, silent } => {
                 for (one, two) in links {
-                    self.network.cut(*one, *two);
-                    self.network.cut(*two, *one);
-                    trace!(self, "cut {} - {}", self.nodes[*one].name, self.nodes[*two].name);
+                    self.cut(*one, *two);
                     if !silent {
                         self.notice(*one, *two, false);
                     }
@@ -236,6 +261,10 @@ impl World<'_> {
                 self.nodes[*place].slow_until_us = u64::MAX;
                 Ok(())
             }
+            What::DiskHangs(place) => {
+                self.nodes[*place].disk_hangs = true;
+                Ok(())
+            }
             What::Pause(place) => {
                 // The end is known: it is put in already.
                 let lasts_us = 1 + self.fault_random.below(400_000);
@@ -250,6 +279,12 @@ impl World<'_> {
             What::ClientCrash { client, journal } => self.crash_client(*client, true, *journal),
             What::ClientDeath(client) => self.crash_client(*client, false, false),
         }
+    }
+
+    fn cut(&mut self, one: usize, two: usize) {
+        trace!(self, "cut {} - {}", self.nodes[one].name, self.nodes[two].name);
+        self.network.cut(one, two);
+        self.network.cut(two, one);
     }
 
     pub(super) fn fault_ends(&mut self, fault: usize) -> Result<(), Violation> {
@@ -289,6 +324,13 @@ impl World<'_> {
                 self.nodes[*place].slow_until_us = 0;
                 Ok(())
             }
+            What::DiskHangs(place) => {
+                // What hung is begun anew.
+                self.nodes[*place].disk_hangs = false;
+                self.crash_for_a_while(*place, "crash")
+            }
+            // Healing mends all links.
+            What::CutThenDies { one, .. } => self.start(*one),
             What::Die(_)
             | What::FailSync(_)
             | What::Pause(_)
@@ -321,7 +363,7 @@ impl World<'_> {
         let back_us = 1 + self.fault_random.below(self.options.ms_of_faults * 500);
         let until_us = comes_back.then_some(self.now_us + back_us);
         self.disconnect(client)?;
-        self.at_desk(client, |client, desk| client.crash(until_us, journal, desk));
+        self.at_desk(client, |client, desk| client.crash(until_us, journal, desk))?;
         self.wake_client(client, back_us);
         Ok(())
     }

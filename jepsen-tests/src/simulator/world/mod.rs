@@ -179,6 +179,7 @@ impl<'w> World<'w> {
         self.summary.count_fault("lost", self.network.lost);
         self.summary.count_fault("doubled", self.network.doubled);
         self.summary.count_fault("reordered", self.network.reordered);
+        self.summary.count_fault("misdirected", self.network.misdirected);
         let faults = self.planned.iter().filter_map(|planned| planned.record(&self.nodes, &self.clients));
         Ended {
             result: result.map_err(|violation| (violation, self.now_us)),
@@ -251,7 +252,7 @@ impl<'w> World<'w> {
         }
         self.clients[client].wake_us = u64::MAX;
         let mut sends = Sends::new();
-        let next_us = self.at_desk(client, |client, desk| client.turn(desk, &mut sends));
+        let next_us = self.at_desk(client, |client, desk| client.turn(desk, &mut sends))?;
         for (place, message) in sends {
             self.client_says(client, place, message)?;
         }
@@ -262,9 +263,14 @@ impl<'w> World<'w> {
     }
 
     /// Gives a client all that it works with.
-    fn at_desk<T>(&mut self, client: usize, act: impl FnOnce(&mut Client, &mut Desk<'_>) -> T) -> T {
+    fn at_desk<T>(
+        &mut self,
+        client: usize,
+        act: impl FnOnce(&mut Client, &mut Desk<'_>) -> T,
+    ) -> Result<T, Violation> {
         let lines = self.recorder.len();
         let properties = &mut self.properties;
+        let mut begun = Ok(());
         let clock = &self.nodes[client % self.nodes.len()].clock;
         let mut desk = Desk {
             now_us: self.now_us,
@@ -278,12 +284,16 @@ impl<'w> World<'w> {
             routes: &self.routes,
             next_process: &mut self.next_process,
             healed: self.phase >= Phase::Healed,
-            begun: &mut |asked| properties.begun(&asked),
+            begun: &mut |asked| {
+                if begun.is_ok() {
+                    begun = properties.begun(&asked);
+                }
+            },
         };
         let result = act(&mut self.clients[client], &mut desk);
         for line in self.recorder.from(lines) {
             trace!(self, "history {}", Line(line));
         }
-        result
+        begun.map(|()| result)
     }
 }

@@ -33,6 +33,12 @@ pub(super) struct Node {
     pub(super) slow_until_us: u64,
     pub(super) full: bool,
     pub(super) fails_next_sync: bool,
+    /// No sync ends any more.
+    pub(super) disk_hangs: bool,
+    /// It dies when it has said so many more things that settle what its sponsor did not.
+    pub(super) dies_after: Option<u64>,
+    /// Since when somebody waits for locks where nothing is in doubt.
+    waits_since_us: Option<u64>,
     background: bool,
     steps: u64,
 }
@@ -53,11 +59,17 @@ impl Node {
             slow_until_us: 0,
             full: false,
             fails_next_sync: false,
+            disk_hangs: false,
+            dies_after: None,
+            waits_since_us: None,
             background: false,
             steps: 0,
         }
     }
 }
+
+/// How long somebody may wait for locks while nothing is in doubt: for readers, and for the vote of one that was wounded.
+const WAIT_US_MAX: u64 = 45_000;
 
 impl World<'_> {
     /// Puts an event off while its node stands still. Says whether it did.
@@ -72,6 +84,9 @@ impl World<'_> {
 
     /// One input, what it writes, and what it says.
     pub(super) fn input(&mut self, place: usize, input: Input) -> Result<(), Violation> {
+        if self.options.patient > 0 {
+            self.check_waits(place)?;
+        }
         let node = &mut self.nodes[place];
         let (now, wall) = (node.clock.local(self.now_us), node.clock.wall(self.now_us));
         let mut said = Outbox::new();
@@ -87,6 +102,20 @@ impl World<'_> {
         }
         self.schedule_wake(place);
         self.carry_out(place, next)
+    }
+
+    /// Where nothing goes wrong, nobody waits for long beside locks that are free.
+    fn check_waits(&mut self, place: usize) -> Result<(), Violation> {
+        let node = &mut self.nodes[place];
+        let undecided = node.machine.undecided(node.clock.local(self.now_us));
+        let waits = !undecided.is_empty() && undecided.iter().all(|one| one.queued);
+        node.waits_since_us = if waits { node.waits_since_us.or(Some(self.now_us)) } else { None };
+        let waited_us = self.now_us - node.waits_since_us.unwrap_or(self.now_us);
+        if waited_us < WAIT_US_MAX {
+            return Ok(());
+        }
+        let words = format!("{}: {} wait beside free locks for {waited_us} us", node.name, undecided.len());
+        Err(Violation::new("nobody is blocked", words))
     }
 
     /// The machine's own invariants.
@@ -143,6 +172,9 @@ impl World<'_> {
     }
 
     fn sync_takes_time(&mut self, place: usize) {
+        if self.nodes[place].disk_hangs {
+            return;
+        }
         let mut took_us = 1 + self.node_random.below(self.options.sync_us_max);
         if self.nodes[place].slow_until_us > self.now_us {
             took_us *= 1 + self.node_random.below(100);

@@ -40,9 +40,28 @@ impl World<'_> {
             && self.fault_random.chance(self.options.crash_at_send_per_mille);
         let count = if crashes { self.fault_random.below(said.len() as u64) as usize } else { said.len() };
         for (to, message) in said.into_iter().take(count) {
+            let last = self.dies_now(place, &message);
             self.say_one(place, to, message)?;
+            if last {
+                return self.crash(place, "node gone");
+            }
         }
         if crashes { self.crash_for_a_while(place, "crash at send") } else { Ok(()) }
+    }
+
+    /// A node that is to die in the midst of settling something says the last of it.
+    fn dies_now(&mut self, place: usize, message: &Message) -> bool {
+        let settles = matches!(
+            message,
+            Message::Peek { .. } | Message::Resolve { .. } | Message::Tell { .. } | Message::Pledged { .. }
+        );
+        let Some(left) = self.nodes[place].dies_after.as_mut().filter(|_| settles) else { return false };
+        *left -= 1;
+        let now = *left == 0;
+        if now {
+            self.nodes[place].dies_after = None;
+        }
+        now
     }
 
     fn say_one(&mut self, from: usize, to: Peer, message: Message) -> Result<(), Violation> {
@@ -56,6 +75,7 @@ impl World<'_> {
                 };
                 let epochs = (self.nodes[from].epoch, self.nodes[place].epoch);
                 let from_peer = Peer::Node(self.nodes[from].id);
+                self.misdirect(from, place, &message);
                 let arrivals = self.network.arrivals(from, place, self.now_us);
                 self.put_copies(arrivals, message, |message| Event::ToNode {
                     place,
@@ -70,6 +90,27 @@ impl World<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A request about a transaction reaches a participant that it is not for, which is on the list or is not (R12).
+    fn misdirect(&mut self, from: usize, place: usize, message: &Message) {
+        let participants = self.options.participants as usize;
+        let about = matches!(
+            message,
+            Message::Prepare(_) | Message::Veto { .. } | Message::Resolve { .. } | Message::Peek { .. }
+        );
+        if !about || participants < 2 || !self.network.misdirects() {
+            return;
+        }
+        let other = (place + 1 + self.fault_random.below(participants as u64 - 1) as usize) % participants;
+        let epochs = (self.nodes[from].epoch, self.nodes[other].epoch);
+        let teller = Peer::Node(self.nodes[from].id);
+        if other != from
+            && let Some(at_us) = self.network.arrivals(from, other, self.now_us)[0]
+        {
+            let message = message.clone();
+            self.agenda.put(at_us, Event::ToNode { place: other, from: teller, epochs, message });
+        }
     }
 
     fn put_copies(&mut self, arrivals: [Option<u64>; 2], message: Message, event: impl Fn(Message) -> Event) {
@@ -141,7 +182,7 @@ impl World<'_> {
         if let Message::Answer { subject, answer } = &message {
             self.properties.answered(subject, answer)?;
         }
-        self.at_desk(client, |client, desk| client.on_message(message, desk));
+        self.at_desk(client, |client, desk| client.on_message(message, desk))?;
         self.wake_client(client, 1);
         Ok(())
     }
