@@ -22,6 +22,9 @@ pub struct Shift {
     pub now: Time,
     /// What lies further ahead than this never comes, in milliseconds. A bound of the model, not of the machine.
     pub horizon_ms: u64,
+    /// What lies further ahead than this keeps its distance, which is set to the horizon, in milliseconds: until
+    /// then time passes only for what is near. Another bound of the model. Equal to the horizon: everything comes.
+    pub near_ms: u64,
 }
 
 impl Shift {
@@ -34,6 +37,9 @@ impl Shift {
     pub fn since(&self, time: Time, kept_ms: u64) -> Time {
         if time > self.now.after_ms(self.horizon_ms) {
             return NEVER;
+        }
+        if time > self.now.after_ms(self.near_ms) {
+            return ORIGIN.after_ms(self.horizon_ms);
         }
         // What would end beyond the horizon never ends: then it does not matter how long ago it began.
         let kept_ms = if kept_ms > self.horizon_ms { 0 } else { kept_ms };

@@ -6,8 +6,8 @@
 //! none must be (Kanellakis & Smolka 1983).
 
 use super::{
-    closure::Closure,
-    tables::{Event, LocalId, MessageId, Step, TO_CLIENT, Tables},
+    closure::{Closure, Faults},
+    tables::{Event, LocalId, MessageId, SoupId, Step, TO_CLIENT, Tables},
 };
 use std::{
     collections::{BTreeSet, HashMap, hash_map::DefaultHasher},
@@ -19,22 +19,35 @@ use std::{
 pub(super) struct Alike {
     locals: HashMap<LocalId, LocalId>,
     messages: HashMap<MessageId, MessageId>,
+    soups: RwLock<HashMap<SoupId, SoupId>>,
     steps: RwLock<HashMap<(u8, LocalId, Event), Arc<Step>>>,
 }
 
 impl Alike {
-    pub(super) fn new(tables: &Tables, closures: &[Closure]) -> Self {
+    pub(super) fn new(tables: &Tables, faults: Faults, closures: &[Closure]) -> Self {
         let behaviours: Vec<Behaviour> =
-            closures.iter().map(|closure| Behaviour::of(tables, closure)).collect();
+            closures.iter().map(|closure| Behaviour::of(tables, faults, closure)).collect();
         let mut classes = Classes::by_looks(tables, closures);
         while classes.refine(closures, &behaviours) {}
         let (locals, messages) = (representatives(&classes.locals), representatives(&classes.messages));
-        Alike { locals, messages, steps: RwLock::default() }
+        Alike { locals, messages, soups: RwLock::default(), steps: RwLock::default() }
     }
 
     /// What stands for a node; itself if it is none of those that were compared.
     pub(super) fn local(&self, local: LocalId) -> LocalId {
         self.locals.get(&local).copied().unwrap_or(local)
+    }
+
+    /// A set of messages, in what stands for them.
+    pub(super) fn soup(&self, tables: &Tables, soup: SoupId) -> SoupId {
+        if let Some(known) = self.soups.read().unwrap_or_else(PoisonError::into_inner).get(&soup) {
+            return *known;
+        }
+        let stands = |message: &MessageId| self.messages.get(message).copied().unwrap_or(*message);
+        let all: BTreeSet<MessageId> = tables.messages(soup).iter().map(stands).collect();
+        let alike = tables.soup(all.into_iter().collect());
+        self.soups.write().unwrap_or_else(PoisonError::into_inner).insert(soup, alike);
+        alike
     }
 
     /// What an event does to a node, in what stands for it.
@@ -82,8 +95,11 @@ struct Behaviour {
 }
 
 impl Behaviour {
-    fn of(tables: &Tables, closure: &Closure) -> Self {
-        let events = closure.all_events(tables);
+    fn of(tables: &Tables, faults: Faults, closure: &Closure) -> Self {
+        let mut events = closure.all_events(tables);
+        if faults == Faults::Over {
+            events.retain(|event| !matches!(event, Event::Crash { .. }));
+        }
         let step = |local: LocalId, event: Event| {
             closure.can_happen(tables, local, event).then(|| tables.step(closure.node, local, event))
         };

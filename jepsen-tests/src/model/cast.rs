@@ -29,6 +29,8 @@ const COORDINATORS_FROM: u16 = 101;
 const WAIT_MS: u64 = 100;
 /// What would be due later than this never is, in milliseconds.
 pub(super) const HORIZON_MS: u64 = 1_000;
+/// What is due later than this comes in fair continuations only, in milliseconds.
+pub(super) const NEAR_MS: u64 = 200;
 /// The client's connection to each coordinator.
 pub(super) const CLIENT: Peer = Peer::Client(1);
 /// The wall clock, in microseconds. It stands still: it is only ever used as an age.
@@ -178,7 +180,7 @@ impl Cast {
             retry_ms: WAIT_MS,
             sponsor_patience_ms: WAIT_MS,
             tells_max: self.config.tells_max,
-            tell_again_ms: if self.config.tells_max == 0 { FOR_EVER_MS } else { WAIT_MS },
+            tell_again_ms: if self.config.tells_max == 0 { FOR_EVER_MS } else { HORIZON_MS },
             settle_ms: self.config.settle_ms,
             gather_ms: 0,
             ..coordinator::Limits::default()

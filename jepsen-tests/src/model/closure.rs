@@ -3,11 +3,19 @@
 //! (`alike`).
 
 use super::{
+    cast::NEAR_MS,
     config::Syncs,
     state::{State, connected},
     tables::{Event, LocalId, MessageId, TO_CLIENT, Tables},
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// Whether nodes may still crash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Faults {
+    ToCome,
+    Over,
+}
 
 /// One node, while its closure grows.
 pub(super) struct Closure {
@@ -15,6 +23,8 @@ pub(super) struct Closure {
     places: HashMap<LocalId, usize>,
     pub(super) locals: Vec<LocalId>,
     next: Vec<BTreeSet<usize>>,
+    /// What a crash makes of it, apart: where no crash may come any more, it becomes less.
+    crashed: Vec<BTreeSet<usize>>,
     /// What may be sent to it, and how much of that each has been given.
     pub(super) messages: Vec<MessageId>,
     known: HashSet<MessageId>,
@@ -53,6 +63,7 @@ impl Closure {
             places: HashMap::new(),
             locals: Vec::new(),
             next: Vec::new(),
+            crashed: Vec::new(),
             messages: Vec::new(),
             known: HashSet::new(),
             given: Vec::new(),
@@ -67,6 +78,7 @@ impl Closure {
         self.places.insert(local, place);
         self.locals.push(local);
         self.next.push(BTreeSet::new());
+        self.crashed.push(BTreeSet::new());
         self.given.push(None);
         place
     }
@@ -94,7 +106,17 @@ impl Closure {
         let step = tables.step(self.node, self.locals[place], event);
         said.extend(step.sent.iter().copied());
         let next = self.place(step.next);
-        self.next[place].insert(next);
+        match event {
+            Event::Crash { .. } => self.crashed[place].insert(next),
+            Event::Deliver(_)
+            | Event::Up(_)
+            | Event::Down(_)
+            | Event::Wake
+            | Event::Pass(_)
+            | Event::Sync
+            | Event::Start
+            | Event::Request(_) => self.next[place].insert(next),
+        };
     }
 
     /// Everything but messages that can happen to the node.
@@ -104,7 +126,10 @@ impl Closure {
         if !view.up {
             return if config.heals { vec![Event::Start] } else { Vec::new() };
         }
-        let mut events = vec![Event::Wake];
+        let mut events = Vec::new();
+        if view.wake_ms.is_some_and(|wake| wake <= NEAR_MS) {
+            events.push(Event::Wake);
+        }
         if config.syncs == Syncs::Apart {
             events.push(Event::Sync);
         }
@@ -148,12 +173,19 @@ impl Closure {
         }
     }
 
-    /// For each class of what it can be, all classes that it can become.
-    pub(super) fn becomes(&self, class: impl Fn(LocalId) -> LocalId) -> HashMap<LocalId, Vec<LocalId>> {
+    /// For each class of what it can be, all classes that it can become, with further crashes or without.
+    pub(super) fn becomes(
+        &self,
+        faults: Faults,
+        class: impl Fn(LocalId) -> LocalId,
+    ) -> HashMap<LocalId, Vec<LocalId>> {
         let mut next: BTreeMap<LocalId, BTreeSet<LocalId>> = BTreeMap::new();
-        for (local, later) in self.locals.iter().zip(&self.next) {
-            let later = later.iter().map(|place| class(self.locals[*place]));
-            next.entry(class(*local)).or_default().extend(later);
+        for (place, local) in self.locals.iter().enumerate() {
+            let entry = next.entry(class(*local)).or_default();
+            entry.extend(self.next[place].iter().map(|place| class(self.locals[*place])));
+            if faults == Faults::ToCome {
+                entry.extend(self.crashed[place].iter().map(|place| class(self.locals[*place])));
+            }
         }
         let locals: Vec<LocalId> = next.keys().copied().collect();
         let place = |local: &LocalId| locals.binary_search(local).expect("it is among them");

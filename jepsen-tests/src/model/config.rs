@@ -69,6 +69,16 @@ pub enum Syncs {
     Together,
 }
 
+/// When a participant loses patience with a sponsor that has not answered (R6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Patience {
+    /// At any time: the question or its answer may be lost or late, and the sponsor well. Safety may not rest on it.
+    Any,
+    /// Only with a sponsor that is down or cut off: what is asked of a sponsor that is well is answered in time. A bound
+    /// for liveness, where a wrong suspicion is a fault beside the one that is searched for.
+    Real,
+}
+
 /// What is searched.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ModelConfig {
@@ -92,14 +102,16 @@ pub struct ModelConfig {
     pub heals: bool,
     /// When a write is durable.
     pub syncs: Syncs,
+    /// When a participant loses patience with its sponsor.
+    pub patience: Patience,
     /// How often the clock of one node may be moved to its next wake. None: without bound, the machines' states repeat.
     pub wakes_max: Option<u8>,
-    /// The deadline of requests, in milliseconds. All waits of the machines are 100 ms in the model; what would be due
-    /// later than 1,000 ms never is.
+    /// The deadline of requests, in milliseconds. All waits of the machines are 100 ms in the model. What would be due later
+    /// than 200 ms is so in fair continuations only, and what would be due later than 1,000 ms never is.
     pub deadline_ms: u32,
     /// How long a participant keeps an outcome before it tells the others again, in milliseconds.
     pub exchange_ms: u64,
-    /// How often a coordinator tells an outcome again.
+    /// How often a coordinator tells an outcome again, each time after 1,000 ms and more: in fair continuations only.
     pub tells_max: u32,
     /// How long a coordinator tries to settle after the deadline, in milliseconds.
     pub settle_ms: u64,
@@ -131,6 +143,7 @@ impl ModelConfig {
             faults_max: 0,
             heals: true,
             syncs: Syncs::Together,
+            patience: Patience::Any,
             wakes_max: None,
             deadline_ms: 100,
             exchange_ms: FOR_EVER_MS,

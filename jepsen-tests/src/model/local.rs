@@ -4,7 +4,7 @@
 //! before it is synced (R7). After each step the machine is made canonical, so that equal nodes are equal values.
 
 use super::{
-    cast::{CLIENT, Cast, HORIZON_MS, WALL},
+    cast::{CLIENT, Cast, HORIZON_MS, NEAR_MS, WALL},
     config::{ModelConfig, Syncs},
 };
 use crate::properties::durable;
@@ -164,8 +164,10 @@ fn moment(input: &Input, wake: Option<Time>) -> Time {
     }
 }
 
-fn shift(now: Time) -> Shift {
-    Shift { now, horizon_ms: HORIZON_MS }
+/// Time passes for what is near, but in a fair continuation for everything.
+fn shift(now: Time, input: &Input) -> Shift {
+    let near_ms = if matches!(input, Input::Pass(_)) { HORIZON_MS } else { NEAR_MS };
+    Shift { now, horizon_ms: HORIZON_MS, near_ms }
 }
 
 fn risen(figures: Vec<(&'static str, u64)>) -> Vec<&'static str> {
@@ -207,7 +209,7 @@ impl ParticipantNode {
             if stepped.figures.contains(&"hazards") {
                 stepped.flaws.push((Flaw::Hazard, "the machine met an outcome against its own".to_string()));
             }
-            *machine = machine.canonical(shift(now));
+            *machine = machine.canonical(shift(now, input));
         }
         Stepped { next: Local::Participant(next), sent, flaws: stepped.flaws, figures: stepped.figures }
     }
@@ -252,7 +254,7 @@ impl CoordinatorNode {
         let mut next = self.clone();
         let (mut sent, mut taken) = (Vec::new(), Taken::default());
         let now = moment(input, wake);
-        let input = match input {
+        let told = match input {
             Input::Start => {
                 next.starts += 1;
                 next.machine = Some(cast.coordinator(node, next.starts));
@@ -274,14 +276,14 @@ impl CoordinatorNode {
             Input::Wake | Input::Pass(_) => None,
         };
         if let Some(machine) = &mut next.machine {
-            if let Some(input) = input {
-                machine.handle(now, WALL, input, &mut sent);
+            if let Some(told) = told {
+                machine.handle(now, WALL, told, &mut sent);
             }
             while machine.next_wake().is_some_and(|wake| wake <= now) {
                 machine.handle(now, WALL, coordinator::Input::Tick, &mut sent);
             }
             taken.figures = risen(machine.figures());
-            *machine = machine.canonical(shift(now));
+            *machine = machine.canonical(shift(now, input));
         }
         for (_, message) in &sent {
             taken.check_form(message);

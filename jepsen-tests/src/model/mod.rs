@@ -24,7 +24,7 @@ mod view;
 mod wire;
 mod words;
 
-pub use config::{ModelConfig, Request, Syncs};
+pub use config::{ModelConfig, Patience, Request, Syncs};
 
 use search::{LIVENESS, Search};
 use stateright::{Checker, Model};
@@ -77,7 +77,9 @@ pub fn check(config: &ModelConfig) -> Report {
         {
             lines.extend(search.fair.tell(&search.tables, last));
         }
-        lines.extend(search.tables.flaws().into_iter().map(|(_, words)| words));
+        if steps.last().is_some_and(|(state, _)| state.flaws != 0) {
+            lines.extend(search.tables.flaws().into_iter().map(|(_, words)| words));
+        }
         found.push((property.to_string(), lines.join("\n")));
     }
     Report {
@@ -89,6 +91,6 @@ pub fn check(config: &ModelConfig) -> Report {
         sometimes: search.sights.all(&search.tables),
         decided_ms_max: search.fair.longest_ms(),
         tables: search.tables.sizes(),
-        closure: search.reduced.spent.size(),
+        closure: search.reductions.size(),
     }
 }

@@ -7,7 +7,7 @@ use super::{
     local::Flaw,
     rules::Seen,
     sights::Sights,
-    state::{Action, Reduced, State},
+    state::{Action, Reductions, State},
     tables::Tables,
 };
 use stateright::{Model, Property};
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A search of one configuration, with everything that has occurred in it.
 pub(super) struct Search {
     pub(super) tables: Tables,
-    pub(super) reduced: Reduced,
+    pub(super) reductions: Reductions,
     pub(super) fair: Fair,
     pub(super) sights: Sights,
     over: AtomicBool,
@@ -28,10 +28,10 @@ pub(super) const LIVENESS: &str = "a fair continuation decides everything";
 impl Search {
     pub(super) fn new(config: &ModelConfig) -> Self {
         let tables = Tables::new(Cast::new(config));
-        let reduced = Reduced::new(&tables);
+        let reductions = Reductions::new(&tables);
         Search {
             tables,
-            reduced,
+            reductions,
             fair: Fair::default(),
             sights: Sights::default(),
             over: AtomicBool::new(false),
@@ -66,7 +66,7 @@ impl Model for Search {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        vec![State::start(&self.tables).reduced(&self.reduced)]
+        vec![State::start(&self.tables).reduced(&self.tables, &self.reductions)]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
@@ -78,7 +78,7 @@ impl Model for Search {
     }
 
     fn next_state(&self, state: &State, action: Action) -> Option<State> {
-        state.after(&self.tables, Some(&self.reduced), action)
+        state.after(&self.tables, &self.reductions, action)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

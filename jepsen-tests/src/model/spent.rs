@@ -8,7 +8,7 @@
 use super::{
     alike::Alike,
     cast::NODES_MAX,
-    closure::Closure,
+    closure::{Closure, Faults},
     state::{connected, place},
     tables::{Event, LocalId, MessageId, SoupId, TO_CLIENT, Tables},
 };
@@ -36,8 +36,9 @@ pub(super) struct Spent {
 }
 
 impl Spent {
-    pub(super) fn new(alike: &Alike, closures: &[Closure]) -> Self {
-        let becomes = closures.iter().map(|closure| closure.becomes(|local| alike.local(local))).collect();
+    pub(super) fn new(alike: &Alike, faults: Faults, closures: &[Closure]) -> Self {
+        let becomes =
+            closures.iter().map(|closure| closure.becomes(faults, |local| alike.local(local))).collect();
         Spent { becomes, effects: RwLock::default(), left: RwLock::default(), unheeded: RwLock::default() }
     }
 

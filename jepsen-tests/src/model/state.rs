@@ -5,9 +5,9 @@
 
 use super::{
     alike::Alike,
-    cast::NODES_MAX,
-    closure::Closure,
-    config::{REQUESTS_MAX, Syncs},
+    cast::{NEAR_MS, NODES_MAX},
+    closure::{Closure, Faults},
+    config::{Patience, REQUESTS_MAX, Syncs},
     spent::Spent,
     tables::{Event, LocalId, MessageId, SoupId, Step, TO_CLIENT, Tables},
     view::Bits,
@@ -25,19 +25,36 @@ enum Connection {
     Unheeded,
 }
 
-/// What makes states one that differ in nothing that matters.
+/// What makes states one that differ in nothing that matters: while faults may come, and when they are over.
+pub(super) struct Reductions {
+    to_come: Reduced,
+    over: Reduced,
+}
+
+impl Reductions {
+    pub(super) fn new(tables: &Tables) -> Self {
+        let closures = Closure::of(tables, &State::start(tables));
+        let reduced = |faults| {
+            let alike = Alike::new(tables, faults, &closures);
+            let spent = Spent::new(&alike, faults, &closures);
+            Reduced { alike, spent }
+        };
+        Reductions { to_come: reduced(Faults::ToCome), over: reduced(Faults::Over) }
+    }
+
+    fn at(&self, tables: &Tables, state: &State) -> &Reduced {
+        if state.faults() < tables.cast.config.faults_max { &self.to_come } else { &self.over }
+    }
+
+    /// How many different things nodes can become.
+    pub(super) fn size(&self) -> usize {
+        self.to_come.spent.size()
+    }
+}
+
 pub(super) struct Reduced {
     pub(super) alike: Alike,
     pub(super) spent: Spent,
-}
-
-impl Reduced {
-    pub(super) fn new(tables: &Tables) -> Self {
-        let closures = Closure::of(tables, &State::start(tables));
-        let alike = Alike::new(tables, &closures);
-        let spent = Spent::new(&alike, &closures);
-        Reduced { alike, spent }
-    }
 }
 
 /// The whole cluster.
@@ -148,7 +165,7 @@ impl State {
             if config.syncs == Syncs::Apart && !view.synced {
                 actions.push(Action::Sync(place(node)));
             }
-            if view.wake_ms.is_some() && config.wakes_max.is_none_or(|most| self.wakes[node] < most) {
+            if view.wake_ms.is_some_and(|wake| wake <= NEAR_MS) && self.may_wake(tables, node) {
                 actions.push(Action::Wake(place(node)));
             }
             if self.may_crash(tables, node) {
@@ -195,6 +212,14 @@ impl State {
         left && self.faults() < config.faults_max
     }
 
+    fn may_wake(&self, tables: &Tables, node: usize) -> bool {
+        let config = &tables.cast.config;
+        let waits_for = tables.view(self.nodes[node]).waits_for;
+        let well = |other: usize| waits_for & (1 << other) != 0 && self.can_connect(tables, node, other);
+        let is_wrong = config.patience == Patience::Real && (0..tables.cast.nodes()).any(well);
+        !is_wrong && config.wakes_max.is_none_or(|most| self.wakes[node] < most)
+    }
+
     /// A request waits for those that come before it, and for the answers that its watermark claims.
     fn may_ask(&self, tables: &Tables, number: usize) -> bool {
         let request = &tables.cast.config.requests[number];
@@ -227,8 +252,9 @@ impl State {
     }
 
     /// What the action makes of the state; none if it changes nothing.
-    pub(super) fn after(&self, tables: &Tables, reduced: Option<&Reduced>, action: Action) -> Option<State> {
+    pub(super) fn after(&self, tables: &Tables, reductions: &Reductions, action: Action) -> Option<State> {
         let mut next = self.clone();
+        let reduced = Some(reductions.at(tables, self));
         match action {
             Action::Request(request) => {
                 next.requested |= 1 << request;
@@ -264,9 +290,7 @@ impl State {
             }
             Action::Restore(one, two) => next.cut &= !pair(usize::from(one), usize::from(two)),
         }
-        if let Some(reduced) = reduced {
-            next.forget_spent(tables, reduced);
-        }
+        let next = next.reduced(tables, reductions);
         (next != *self).then_some(next)
     }
 
@@ -285,11 +309,14 @@ impl State {
         }
     }
 
-    /// The same state, in what stands for its nodes.
-    pub(super) fn reduced(mut self, reduced: &Reduced) -> State {
-        for local in &mut self.nodes {
+    /// The same state, in what stands for its nodes and messages, and without what is spent.
+    pub(super) fn reduced(mut self, tables: &Tables, reductions: &Reductions) -> State {
+        let reduced = reductions.at(tables, &self);
+        for (local, soup) in self.nodes.iter_mut().zip(&mut self.soups) {
             *local = reduced.alike.local(*local);
+            *soup = reduced.alike.soup(tables, *soup);
         }
+        self.forget_spent(tables, reduced);
         self
     }
 

@@ -23,6 +23,8 @@ pub(super) struct NodeView {
     pub(super) synced: bool,
     /// Until it must be woken, in milliseconds.
     pub(super) wake_ms: Option<u64>,
+    /// Nodes whose answer about their attempts it waits for, a bit for each.
+    pub(super) waits_for: u8,
     /// Transactions that it is in doubt about, or that wait for locks.
     pub(super) undecided: bool,
     /// Of which its memory holds nothing and its disk neither.
@@ -49,17 +51,18 @@ impl NodeView {
         let mut view =
             NodeView { up: local.is_up(), wake_ms: local.wake_ms(), synced: true, ..NodeView::default() };
         if let Local::Participant(held) = local {
-            view.look_at_memory(held);
+            view.look_at_memory(cast, held);
             view.look_at_disk(cast, &durable::durable(&held.store));
             view.look_at_records(cast, node, held);
         }
         view
     }
 
-    fn look_at_memory(&mut self, held: &ParticipantNode) {
+    fn look_at_memory(&mut self, cast: &Cast, held: &ParticipantNode) {
         self.synced = held.store.is_synced();
         let Some(machine) = &held.machine else { return };
         let undecided = machine.in_doubt(assent_protocol::canonical::ORIGIN);
+        self.waits_for = machine.waited_for().iter().fold(0, |bits, node| bits | 1 << cast.node(*node));
         self.undecided = !undecided.is_empty();
         self.queued = undecided.iter().any(|doubt| doubt.queued);
         self.blank = undecided.is_empty() && held.store.recover().txns.is_empty();

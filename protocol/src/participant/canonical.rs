@@ -1,6 +1,6 @@
 //! Which participants no future input can tell apart (see [`crate::canonical`]).
 
-use super::{Entry, Figures, Participant, Stage};
+use super::{Entry, Figures, Participant};
 use crate::{
     canonical::{ORIGIN, Shift},
     ids::{NodeId, Time},
@@ -49,18 +49,11 @@ impl Participant {
     /// later question is not answered by what came before it.
     fn heard_since_asked(&self, shift: Shift) -> BTreeMap<NodeId, Time> {
         let patience_ms = self.config.limits.sponsor_patience_ms;
-        let waited_for = |node: NodeId| {
-            self.entries.values().any(|entry| match entry {
-                Entry::InDoubt(doubt) => {
-                    doubt.yes.sponsor.node == node && doubt.stage == Stage::AskedSponsor { answered: false }
-                }
-                Entry::Queued(_) | Entry::Ended(_) => false,
-            })
-        };
+        let waited_for = self.waited_for();
         let still = self
             .heard
             .iter()
-            .filter(|(node, heard)| heard.after_ms(patience_ms) > shift.now && waited_for(**node));
+            .filter(|(node, heard)| heard.after_ms(patience_ms) > shift.now && waited_for.contains(*node));
         still.map(|(node, heard)| (*node, shift.since(*heard, patience_ms))).collect()
     }
 }
