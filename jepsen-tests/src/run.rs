@@ -8,6 +8,8 @@
 //! FOLDER/nodes/NAME.log  what each node said, and NAME.metrics.txt: its figures at the end
 //! ```
 
+pub mod folder;
+
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -42,6 +42,15 @@ impl<K: Ord + Clone> Agenda<K> {
         }
     }
 
+    /// The same keys, each due at another moment.
+    pub fn at(&self, moment: impl Fn(Time) -> Time) -> Self {
+        let mut agenda = Agenda::default();
+        for (key, time) in &self.times {
+            agenda.set(key.clone(), moment(*time));
+        }
+        agenda
+    }
+
     /// When the first key is due.
     pub fn next(&self) -> Option<Time> {
         self.order.first().map(|(time, _)| *time)

@@ -4,7 +4,7 @@ use crate::ids::{ClientName, NodeId, RecordId};
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 /// Maps each table to its participants, and each id of the table to one of them.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Directory {
     tables: BTreeMap<String, Vec<NodeId>>,
     all: Vec<NodeId>,

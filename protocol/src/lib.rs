@@ -11,11 +11,13 @@
 //! - [`workspace`]: what operations do to records,
 //! - [`storage`]: what a participant needs from its disk, [`memory`]: a disk for tests that forgets
 //!   what was not synced,
+//! - [`canonical`]: machines that no future input can tell apart, made equal, for models,
 //! - [`message`] and [`codec`]: what is said, and the only place that knows its bytes.
 #![no_std]
 extern crate alloc;
 
 pub mod agenda;
+pub mod canonical;
 pub mod codec;
 pub mod coordinator;
 pub mod digest;

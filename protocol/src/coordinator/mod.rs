@@ -11,6 +11,7 @@
 //! attempt that asked (R3, R4); "aborted" is said only after one participant has said that its abort is durable (R2).
 
 mod begin;
+mod canonical;
 mod ending;
 mod looking;
 mod sessions;
@@ -34,7 +35,7 @@ use alloc::{
 use sessions::{Closing, Opening, Session};
 
 /// What a coordinator is told when it starts.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct CoordinatorConfig {
     /// Its own number.
     pub node: NodeId,
@@ -47,7 +48,7 @@ pub struct CoordinatorConfig {
 }
 
 /// Times and bounds of a coordinator.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Limits {
     /// Transactions that are not decided yet, at most; beyond it a request is answered `Overloaded`.
     pub undecided_max: usize,
@@ -99,7 +100,7 @@ pub enum Input {
 }
 
 /// The coordinator's machine.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Coordinator {
     config: CoordinatorConfig,
     next_attempt: u64,
@@ -120,7 +121,7 @@ pub struct Coordinator {
 }
 
 /// One transaction that is being driven.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Drive {
     begin: Box<Begin>,
     participants: Vec<NodeId>,
@@ -135,7 +136,7 @@ struct Drive {
     phase: Phase,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Phase {
     /// A read-only transaction waits for its locks.
     Looking { stamps: BTreeMap<NodeId, LockStamp> },
@@ -177,7 +178,7 @@ enum Due {
 }
 
 /// Counts of what happened since the start, for metrics.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 struct Figures {
     begun: u64,
     repeats: u64,

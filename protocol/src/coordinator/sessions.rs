@@ -14,10 +14,10 @@ pub(super) type Key = (ClientName, SessionId);
 /// A request to a granter that is not answered for this long is sent again, in milliseconds.
 const ASK_AGAIN_MS: u64 = 200;
 /// A request that stays unanswered for this long is given up: the client asks again, in milliseconds.
-const GIVE_UP_MS: u64 = 10_000;
+pub(super) const GIVE_UP_MS: u64 = 10_000;
 
 /// A session that a client uses through this coordinator.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Session {
     connection: u64,
     watermark: Sequence,
@@ -26,21 +26,21 @@ pub(super) struct Session {
 }
 
 /// A client that waits for a session.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Opening {
     connection: u64,
     request: u64,
     client: ClientName,
-    since: Time,
+    pub(super) since: Time,
     /// Participants that were asked for it.
     asked: usize,
 }
 
 /// A client that waits for the end of a session.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Closing {
     connection: u64,
-    since: Time,
+    pub(super) since: Time,
 }
 
 impl Coordinator {

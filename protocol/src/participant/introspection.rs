@@ -8,7 +8,11 @@ use crate::{
     span::Span,
     storage::{Store, TxnRecord},
 };
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
 
 impl Participant {
     /// Undecided transactions, in order of their ids.
@@ -54,6 +58,17 @@ impl Participant {
             transaction.records.dedup();
         }
         undecided
+    }
+
+    /// Nodes that have left a question about an attempt of theirs unanswered, so far (R6).
+    pub fn waited_for(&self) -> BTreeSet<NodeId> {
+        let sponsors = self.entries.values().filter_map(|entry| match entry {
+            Entry::InDoubt(doubt) if doubt.stage == Stage::AskedSponsor { answered: false } => {
+                Some(doubt.yes.sponsor.node)
+            }
+            Entry::InDoubt(_) | Entry::Queued(_) | Entry::Ended(_) => None,
+        });
+        sponsors.collect()
     }
 
     /// What is held of an id, whatever its digest, and everyone who votes on it. For people: it only peeks (R12).

@@ -13,6 +13,7 @@
 //! Invariants, checked by [`Participant::check_invariants`]: an in-doubt transaction holds exactly its locks, a
 //! queued one waits and holds none; what is held in memory of votes and outcomes is what was written to the store.
 
+mod canonical;
 mod ending;
 mod introspection;
 mod prepare;
@@ -39,7 +40,7 @@ use reading::Reading;
 use sessions::Sessions;
 
 /// What a participant is told when it starts.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ParticipantConfig {
     /// Its own number.
     pub node: NodeId,
@@ -54,7 +55,7 @@ pub struct ParticipantConfig {
 }
 
 /// Times and bounds of a participant.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Limits {
     /// A vote this old makes the participant ask the sponsor, in milliseconds. Lower resolves sooner after a crash,
     /// higher asks less under load.
@@ -107,7 +108,7 @@ pub enum Input {
 }
 
 /// The participant's machine.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Participant {
     config: ParticipantConfig,
     entries: BTreeMap<TxnId, Entry>,
@@ -128,7 +129,7 @@ pub struct Participant {
 }
 
 /// What is held of one transaction.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Entry {
     /// Waits for locks. Not durable.
     Queued(Queued),
@@ -138,14 +139,14 @@ enum Entry {
     Ended(Ended),
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Queued {
     prepare: Box<Prepare>,
     arrived: Time,
     deadline: Time,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct InDoubt {
     yes: Yes,
     arrived: Time,
@@ -155,7 +156,7 @@ struct InDoubt {
 }
 
 /// How far a participant is in learning an outcome that it was not told.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Stage {
     /// Waits to be told.
     Voted,
@@ -175,7 +176,7 @@ enum Stage {
     },
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Ended {
     decided: Decided,
     /// Participants that are known to hold the outcome durably; all of them, or not yet.
@@ -200,7 +201,7 @@ enum Due {
 }
 
 /// Counts of what happened since the start, for metrics.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 struct Figures {
     votes_yes: u64,
     votes_no: u64,

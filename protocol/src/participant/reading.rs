@@ -15,7 +15,7 @@ use crate::{
 use alloc::{boxed::Box, collections::BTreeSet};
 
 /// A read-only transaction that waits for its locks or holds them.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Reading {
     look: Box<Look>,
     pub(super) deadline: Time,

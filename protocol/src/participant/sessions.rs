@@ -2,6 +2,7 @@
 
 use super::{Due, Participant, Turn};
 use crate::{
+    canonical::Shift,
     ids::{ClientName, NodeId, Peer, Sequence, SessionId, Time, TxnId},
     message::{Message, SessionEnd},
     storage::{ClientRecord, GrantRecord, Store, Write},
@@ -18,21 +19,21 @@ pub(super) const SWEEP_MS: u64 = 60_000;
 const GRANTED_OPEN_MAX: usize = 65_536;
 
 /// What is known of all clients' sessions. Mirrors what is stored.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Sessions {
     live: BTreeMap<ClientName, BTreeMap<SessionId, Live>>,
     ended: BTreeMap<ClientName, Ended>,
     granted: BTreeMap<ClientName, Granted>,
 }
 
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 struct Live {
     watermark: Sequence,
     /// Outcomes that everyone holds and that wait for the watermark.
     forgettable: BTreeSet<Sequence>,
 }
 
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 struct Ended {
     /// First to last of each range: numbers are granted one after the other, so there are hardly more ranges than
     /// sessions that are open.
@@ -57,7 +58,7 @@ impl Ended {
     }
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Granted {
     last: SessionId,
     open: BTreeMap<SessionId, Time>,
@@ -87,6 +88,15 @@ impl Sessions {
         for (client, record) in grants {
             let open = record.open.into_iter().map(|session| (session, now)).collect();
             sessions.granted.insert(client, Granted { last: record.last, open });
+        }
+        sessions
+    }
+
+    /// The same sessions on another clock (see [`crate::canonical`]).
+    pub(super) fn canonical(&self, shift: Shift, idle_ms: u64) -> Self {
+        let mut sessions = self.clone();
+        for used in sessions.granted.values_mut().flat_map(|granted| granted.open.values_mut()) {
+            *used = shift.since(*used, idle_ms);
         }
         sessions
     }

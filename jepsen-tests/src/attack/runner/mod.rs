@@ -1,0 +1,271 @@
+//! One run: the cluster is made, the workload runs on it under the schedule, everything is healed, and then it is judged.
+
+mod clients;
+mod ending;
+mod faults;
+mod repeats;
+mod settling;
+
+use super::{
+    environment::{Environment, Needs, layout},
+    error::AttackError,
+    files,
+    interrupt::Interrupt,
+    nemesis::{Shape, Side},
+    options::AttackOptions,
+    recording::Recording,
+    schedule::Schedule,
+};
+use crate::{
+    checkers::availability,
+    run::Run,
+    verdict::{Finding, Verdict},
+    workload::{Invocation, Workload},
+};
+use assent_client::Client;
+use assent_transport::Role;
+use clients::Shared;
+use faults::Faults;
+use std::{
+    panic::resume_unwind,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant, SystemTime},
+};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+
+/// How long nodes may take to be ready when the faults are over.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// The faults that these options plan.
+pub fn plan(options: &AttackOptions) -> Schedule {
+    let of = |wanted: Role| -> Vec<String> {
+        let roster = layout::roster(options).into_iter();
+        roster.filter(|(role, _)| *role == wanted).map(|(_, name)| name).collect()
+    };
+    let shape = Shape { coordinators: of(Role::Coordinator), participants: of(Role::Participant) };
+    Schedule::draw(options.seed, options.duration, &options.nemeses, &shape)
+}
+
+/// Makes a cluster, runs a workload on it under faults, and judges what was seen. The account is also in the folder.
+///
+/// What the checkers find is in the account; an error says that there is no account.
+pub fn attack(options: &AttackOptions, workload: Box<dyn Workload>) -> Result<Run, AttackError> {
+    options.check()?;
+    let interrupt = Interrupt::listen();
+    let (started, clock) = (SystemTime::now(), Instant::now());
+    let schedule = plan(options);
+    let names: Vec<String> = (1..=options.clients).map(clients::name).collect();
+    let cluster = Arc::new(Environment::make(options, &names, needs(options), interrupt.clone())?);
+    files::schedule(&options.folder, &schedule)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| AttackError::Client(error.to_string()))?;
+    let attacked = runtime.block_on(run(options, &cluster, schedule, workload));
+    // Nothing that holds the cluster may outlive it.
+    drop(runtime);
+    let seen = attacked?;
+    files::metrics(&cluster)?;
+    let (layout, nodes) =
+        (cluster.layout.clone(), cluster.nodes.iter().map(|node| node.name().to_owned()).collect());
+    let notes = cluster.notes.clone();
+    drop(cluster);
+    let holds = seen.verdicts.iter().all(|verdict| verdict.finding != Finding::Violated);
+    if holds && !options.keep {
+        std::fs::remove_dir_all(layout.cluster()).map_err(super::error::file("remove", &layout.cluster()))?;
+    }
+    let run = Run {
+        instrument: "attack".to_owned(),
+        workload: seen.workload.clone(),
+        nemeses: options.nemeses.iter().map(|kind| kind.name().to_owned()).collect(),
+        seed: options.seed,
+        options: options.in_words(),
+        started: files::date(started),
+        seconds: clock.elapsed().as_secs_f64(),
+        nodes,
+        faults: seen.faults,
+        verdicts: seen.verdicts,
+        replay: replay(options, &seen.workload),
+        notes,
+    };
+    files::run(&options.folder, &run)?;
+    Ok(run)
+}
+
+/// The command that plans and asks the same again.
+fn replay(options: &AttackOptions, workload: &str) -> String {
+    let kinds: Vec<&str> = options.nemeses.iter().map(|kind| kind.name()).collect();
+    let nemesis = if kinds.is_empty() { "none".to_owned() } else { kinds.join(",") };
+    format!(
+        "assent-lab attack --workload {workload} --nemesis {nemesis} --seed {} --seconds {} --coordinators {} --participants {} --processes {} --clients {} --deadline-ms {} --pause-ms {}",
+        options.seed,
+        options.duration.as_secs(),
+        options.coordinators,
+        options.participants,
+        options.processes,
+        options.clients,
+        options.deadline.as_millis(),
+        options.pause.as_millis(),
+    )
+}
+
+fn needs(options: &AttackOptions) -> Needs {
+    options.nemeses.iter().fold(Needs::default(), |all, kind| {
+        let one = kind.needs();
+        Needs {
+            links: all.links || one.links,
+            relay: all.relay || one.relay,
+            shim: all.shim || one.shim,
+            disks: all.disks || one.disks,
+        }
+    })
+}
+
+/// What a run has seen.
+struct Seen {
+    workload: String,
+    faults: Vec<crate::run::Fault>,
+    verdicts: Vec<Verdict>,
+}
+
+/// Ends the nemesis when it is dropped, so that a panic does not leave it at work.
+struct Ended(Interrupt);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+async fn run(
+    options: &AttackOptions,
+    cluster: &Arc<Environment>,
+    schedule: Schedule,
+    mut workload: Box<dyn Workload>,
+) -> Result<Seen, AttackError> {
+    let _ended = Ended(cluster.interrupt.clone());
+    let name = workload.name().to_owned();
+    let first = workload.first();
+    let recording = Arc::new(Recording::begin(options.processes.into()));
+    let sessions = clients::connect(options, cluster).await?;
+    let shared = Arc::new(Shared {
+        cluster: Arc::clone(cluster),
+        recording: Arc::clone(&recording),
+        settling: Arc::default(),
+        differing: repeats::Differing::default(),
+        workload: Mutex::new(workload),
+        deadline: options.deadline,
+        pause: options.pause,
+    });
+    let faults = Arc::new(Faults::new(Arc::clone(cluster), Arc::clone(&recording), schedule));
+    let went = phases(options, &shared, &faults, &first, &sessions).await;
+    let history = recording.history();
+    // Also of a run that failed: it may show why.
+    files::history(&options.folder, &history)?;
+    let (mut verdicts, faults) = (went?, faults.done());
+    verdicts.extend(shared.workload().check(&history));
+    verdicts.push(availability::check(&history, &faults, &availability::Bounds::default()));
+    Ok(Seen { workload: name, faults, verdicts })
+}
+
+/// Before the faults, under them, and after them. Gives what can be said without the history.
+async fn phases(
+    options: &AttackOptions,
+    shared: &Arc<Shared>,
+    faults: &Arc<Faults>,
+    first: &[Invocation],
+    sessions: &[Client],
+) -> Result<Vec<Verdict>, AttackError> {
+    for invocation in first {
+        shared.commit(&sessions[0], 0, invocation).await?;
+    }
+    let process = under_faults(options, shared, faults, sessions).await?;
+    shared.cluster.interrupt.check()?;
+    let ready = healed(&shared.cluster).await?;
+    let mut verdicts = Vec::new();
+    if ready.is_ok() {
+        verdicts = afterwards(options, shared, &sessions[0], process).await?;
+    }
+    verdicts.insert(0, ending::nodes(&shared.cluster, &ready));
+    Ok(verdicts)
+}
+
+/// All clients and both sides of the nemesis, until the time is over. Gives the number of a process that is idle then.
+async fn under_faults(
+    options: &AttackOptions,
+    shared: &Arc<Shared>,
+    faults: &Arc<Faults>,
+    sessions: &[Client],
+) -> Result<u64, AttackError> {
+    let began = Instant::now();
+    let sides = [Side::Nodes, Side::Network].map(|side| {
+        let faults = Arc::clone(faults);
+        spawn_blocking(move || faults.carry_out(side, began))
+    });
+    let workers: Vec<JoinHandle<u64>> = (0..)
+        .zip(sessions)
+        .map(|(place, client)| {
+            let work = Arc::clone(shared).work(client.clone(), place, options.seed, began + options.duration);
+            tokio::spawn(work)
+        })
+        .collect();
+    let mut idle = 0;
+    for worker in workers.into_iter().rev() {
+        idle = worker.await.map_err(unwind)?;
+    }
+    shared.cluster.interrupt.end();
+    for side in sides {
+        side.await.map_err(unwind)??;
+    }
+    Ok(idle)
+}
+
+/// Ends all faults. The inner result is how the nodes took it.
+async fn healed(cluster: &Arc<Environment>) -> Result<Result<(), AttackError>, AttackError> {
+    let cluster = Arc::clone(cluster);
+    let healed = spawn_blocking(move || {
+        cluster.heal()?;
+        let ready = cluster.await_ready(READY_WITHIN);
+        cluster.interrupt.check()?;
+        Ok(ready)
+    });
+    healed.await.map_err(unwind)?
+}
+
+/// What can only be seen when the cluster is whole again.
+async fn afterwards(
+    options: &AttackOptions,
+    shared: &Arc<Shared>,
+    client: &Client,
+    process: u64,
+) -> Result<Vec<Verdict>, AttackError> {
+    let last = shared.workload().last();
+    for invocation in &last {
+        match shared.commit(client, process, invocation).await {
+            Ok(()) => {}
+            // The faults are over: that it does not work again is what the run has found.
+            Err(error @ AttackError::NotCommitted { .. }) => {
+                return Ok(vec![ending::stuck(client, &error).await]);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let settled = ending::settled(&shared.settling.finish().await);
+    let mut verdicts = vec![ending::in_doubt(client).await, settled];
+    let repeats = ending::repeats(&shared.differing);
+    verdicts.extend((repeats.finding != Finding::Unknown).then_some(repeats));
+    if shared.workload().name() == "registrar" {
+        let (options, cluster) = (options.clone(), Arc::clone(&shared.cluster));
+        let verified = spawn_blocking(move || ending::verify(&options, &cluster));
+        verdicts.push(verified.await.map_err(unwind)??);
+    }
+    Ok(verdicts)
+}
+
+/// A panic of a task goes on here, where the cluster is removed on its way.
+fn unwind(error: JoinError) -> AttackError {
+    match error.try_into_panic() {
+        Ok(panic) => resume_unwind(panic),
+        Err(error) => AttackError::Client(error.to_string()),
+    }
+}

@@ -1,0 +1,91 @@
+//! What the search must come across, or it searches less than it seems: states of interest, and figures of the machines
+//! that must have risen in some step.
+
+use super::{rules::Seen, tables::Tables};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+type Sight = fn(&Seen) -> bool;
+
+/// States of interest: their names, and what they are.
+const STATES: [(&str, Sight); 13] = [
+    ("committed", |seen| seen.committed() != 0),
+    ("aborted", |seen| seen.aborted() != 0),
+    ("the client is told of a commit", |seen| seen.answers.committed != 0),
+    ("the client is told of an abort", |seen| seen.answers.aborted != 0),
+    ("the client is answered Expired", |seen| seen.answers.expired != 0),
+    ("the client is answered Unknown", |seen| seen.answers.unknown != 0),
+    ("a pledge was said", |seen| seen.pledged != 0),
+    ("a pledged Yes, and an abort elsewhere", |seen| {
+        seen.nodes.iter().any(|node| node.pledged & seen.aborted() != 0)
+    }),
+    ("a Yes here, and a commit elsewhere", |seen| {
+        seen.nodes.iter().any(|node| node.yes & seen.committed() != 0)
+    }),
+    ("two sponsors for one transaction", |seen| {
+        let votes = || seen.nodes.iter().flat_map(|node| &node.sponsors);
+        votes().any(|(one, first)| votes().any(|(two, second)| one == two && first != second))
+    }),
+    ("one waits for locks", |seen| seen.nodes.iter().any(|node| node.queued)),
+    ("an id durably stands for something else", |seen| seen.nodes.iter().any(|node| node.other_content != 0)),
+    ("everything is forgotten", |seen| {
+        let participants = seen.nodes.iter().filter(|node| node.up && node.passed != 0);
+        seen.answers.committed != 0
+            && participants.clone().count() > 1
+            && participants.clone().all(|node| node.blank)
+    }),
+];
+
+/// Figures of interest.
+const FIGURES: [&str; 22] = [
+    "coordinator given_up",
+    "coordinator repeats",
+    "coordinator resolves",
+    "coordinator vetoes",
+    "coordinator wounded",
+    "participant committed",
+    "participant aborted",
+    "participant expired_answered",
+    "participant fences",
+    "participant forgotten",
+    "participant ids_reused",
+    "participant pledges",
+    "participant repeats_answered",
+    "participant resolved_by_peers",
+    "participant resolved_by_sponsor",
+    "participant single_commits",
+    "participant sponsor_asked",
+    "participant vetoes_honoured",
+    "participant vetoes_refused",
+    "participant votes_no",
+    "participant waited",
+    "participant wounds_sent",
+];
+
+/// What has been come across.
+#[derive(Default)]
+pub(super) struct Sights(AtomicU32);
+
+impl Sights {
+    pub(super) fn note(&self, seen: &Seen) {
+        let known = self.0.load(Ordering::Relaxed);
+        let mut found = 0;
+        for (place, (_, is_it)) in STATES.iter().enumerate() {
+            if known & (1 << place) == 0 && is_it(seen) {
+                found |= 1 << place;
+            }
+        }
+        if found != 0 {
+            self.0.fetch_or(found, Ordering::Relaxed);
+        }
+    }
+
+    /// Each name, and whether it was come across.
+    pub(super) fn all(&self, tables: &Tables) -> Vec<(String, bool)> {
+        let known = self.0.load(Ordering::Relaxed);
+        let states =
+            STATES.iter().enumerate().map(|(place, (name, _))| (name.to_string(), known & (1 << place) != 0));
+        let risen = tables.figures();
+        let figures = FIGURES.iter().map(|name| (name.to_string(), risen.contains(*name)));
+        states.chain(figures).collect()
+    }
+}

@@ -1,0 +1,130 @@
+//! How the program ends: every exit status, in one place.
+//!
+//! Scripts depend on these numbers. They are append-only: a number is never given another meaning.
+
+use assent_lab::verdict::{Finding, Verdict};
+use std::process::ExitCode;
+
+/// Makes the enum and its table from one list, so that neither can miss an entry of the other.
+macro_rules! statuses {
+    ($($name:ident = $code:literal, $label:literal, $meaning:literal;)*) => {
+        /// An exit status of the program.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u8)]
+        pub(crate) enum Status {
+            $(#[doc = $meaning] $name = $code,)*
+        }
+
+        impl Status {
+            /// Every status, in order.
+            pub(crate) const ALL: &[Status] = &[$(Status::$name,)*];
+
+            /// A short stable name, for JSON.
+            pub(crate) fn label(self) -> &'static str {
+                match self { $(Status::$name => $label,)* }
+            }
+
+            /// What it means, in one sentence.
+            pub(crate) fn meaning(self) -> &'static str {
+                match self { $(Status::$name => $meaning,)* }
+            }
+        }
+    };
+}
+
+statuses! {
+    Holds = 0, "holds", "Everything that was judged holds, or the command did what it was asked for.";
+    Violated = 1, "violated", "A promise is broken: an outcome, an answer or a record is wrong.";
+    Usage = 2, "usage", "The command line or a file can't be understood; nothing was run.";
+    Undecided = 3, "undecided", "Nothing is wrong, but something was not decided within its bound.";
+    Environment = 4, "environment", "The run could not be set up or finished: a program, a right, a port, a disk.";
+    Unknown = 5, "unknown", "A checker could not tell: too little happened, or its search was given up.";
+    Interrupted = 130, "interrupted", "Ctrl-C or SIGTERM; what the run had made was removed.";
+}
+
+/// The properties and checkers of liveness, whose violations are [`Status::Undecided`] and not [`Status::Violated`].
+const OF_LIVENESS: &[&str] = &["availability", "liveness", "nobody is blocked", "nothing in doubt"];
+
+impl Status {
+    /// The number.
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// What verdicts come to: broken promises before what is undecided, and that before what is not known.
+    pub(crate) fn of(verdicts: &[Verdict]) -> Status {
+        let worst = verdicts.iter().map(Status::of_one).max_by_key(|status| match status {
+            Status::Violated => 3,
+            Status::Undecided => 2,
+            Status::Unknown => 1,
+            Status::Holds | Status::Usage | Status::Environment | Status::Interrupted => 0,
+        });
+        // Where nobody has judged, nothing is known.
+        worst.unwrap_or(Status::Unknown)
+    }
+
+    fn of_one(verdict: &Verdict) -> Status {
+        match verdict.finding {
+            Finding::Holds => Status::Holds,
+            Finding::Unknown => Status::Unknown,
+            Finding::Violated => Status::of_violated(&verdict.checker),
+        }
+    }
+
+    /// What it comes to when a property does not hold.
+    pub(crate) fn of_violated(property: &str) -> Status {
+        if OF_LIVENESS.contains(&property) { Status::Undecided } else { Status::Violated }
+    }
+
+    /// The table for `--help`.
+    pub(crate) fn table() -> String {
+        let mut table = String::from("Exit statuses:\n");
+        for status in Status::ALL {
+            table.push_str(&format!("  {:>3}  {:<12} {}\n", status.code(), status.label(), status.meaning()));
+        }
+        table
+    }
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> ExitCode {
+        ExitCode::from(status.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(checker: &str, finding: Finding) -> Verdict {
+        let (checker, summary) = (checker.to_owned(), String::new());
+        Verdict { checker, finding, summary, anomalies: Vec::new(), tables: Vec::new() }
+    }
+
+    #[test]
+    fn a_broken_promise_counts_more_than_what_is_undecided_or_unknown() {
+        let unknown = verdict("bank", Finding::Unknown);
+        let late = verdict("availability", Finding::Violated);
+        let broken = verdict("bank", Finding::Violated);
+        let holds = verdict("bank", Finding::Holds);
+        assert_eq!(Status::of(&[holds.clone()]), Status::Holds);
+        assert_eq!(Status::of(&[holds.clone(), unknown.clone()]), Status::Unknown);
+        assert_eq!(Status::of(&[late.clone(), unknown]), Status::Undecided);
+        assert_eq!(Status::of(&[broken, late, holds]), Status::Violated);
+        assert_eq!(Status::of(&[]), Status::Unknown);
+    }
+
+    #[test]
+    fn every_status_is_in_the_manual() {
+        let manual = include_str!("../../../docs/lab.md");
+        for status in Status::ALL {
+            let row = format!("| {} | `{}` | {} |", status.code(), status.label(), status.meaning());
+            assert!(manual.contains(&row), "docs/lab.md lacks the row: {row}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_given_once() {
+        assert!(Status::ALL.is_sorted_by(|a, b| a.code() < b.code()));
+    }
+}

@@ -1,0 +1,82 @@
+//! Durable before told (R7): what a participant says is on its disk when it leaves.
+
+use assent_protocol::{
+    ids::{Subject, TxnId},
+    memory::MemoryStore,
+    message::{Held, Message},
+    outcome::Outcome,
+    storage::{Recovered, TxnRecord},
+};
+
+/// What a disk holds when nothing more is written to it.
+pub fn durable(store: &MemoryStore) -> Recovered {
+    let mut disk = store.clone();
+    disk.crash();
+    disk.recover()
+}
+
+/// Whether everything that a message promises is held by the disk of the participant from which it leaves.
+///
+/// # Errors
+/// What is missing, in words.
+pub fn check(message: &Message, disk: &Recovered) -> Result<(), String> {
+    let held = |subject: &Subject| record(disk, subject);
+    let missing = |what: &str, subject: &Subject| {
+        Err(format!("{what} {} is said, and the disk holds {:?}", subject.txn, held(subject)))
+    };
+    match message {
+        // It may have ended since it was voted for, in the same sync.
+        Message::Vote { subject, .. } => match held(subject) {
+            Some(_) => Ok(()),
+            None if passed(disk, &subject.txn) => Ok(()),
+            None => missing("a vote for", subject),
+        },
+        Message::Pledged { subject, .. } => match held(subject) {
+            Some(TxnRecord::Yes(yes)) if yes.pledged => Ok(()),
+            Some(TxnRecord::Decided(_)) => Ok(()),
+            None if passed(disk, &subject.txn) => Ok(()),
+            Some(TxnRecord::Yes(_)) | None => missing("a pledge for", subject),
+        },
+        Message::Standing { subject, held: Held::Committed(_) } => outcome(disk, subject, true),
+        Message::Standing { subject, held: Held::Aborted(_) } => outcome(disk, subject, false),
+        Message::Standing { subject, held: Held::Expired } if !passed(disk, &subject.txn) => {
+            missing("the expiry of", subject)
+        }
+        Message::OutcomesHeld { held: all } => all.iter().try_for_each(|(subject, _)| match held(subject) {
+            Some(TxnRecord::Decided(_)) => Ok(()),
+            None if passed(disk, &subject.txn) => Ok(()),
+            // Aborted for the digest asked, by another transaction of the id.
+            None if disk.txns.iter().any(|(txn, _)| *txn == subject.txn) => Ok(()),
+            Some(TxnRecord::Yes(_)) | None => missing("the outcome of", subject),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn record<'a>(disk: &'a Recovered, subject: &Subject) -> Option<&'a TxnRecord> {
+    let found = disk.txns.iter().find(|(txn, _)| *txn == subject.txn).map(|(_, record)| record);
+    found.filter(|record| match record {
+        TxnRecord::Yes(yes) => yes.digest == subject.digest,
+        TxnRecord::Decided(decided) => decided.digest == subject.digest,
+    })
+}
+
+fn outcome(disk: &Recovered, subject: &Subject, committed: bool) -> Result<(), String> {
+    match record(disk, subject) {
+        Some(TxnRecord::Decided(decided)) if (decided.outcome == Outcome::Committed) == committed => Ok(()),
+        None if passed(disk, &subject.txn) => Ok(()),
+        held => Err(format!("the outcome of {} is said, and the disk holds {held:?}", subject.txn)),
+    }
+}
+
+/// Whether the client durably has every answer up to this one, or its session has ended (R11).
+pub fn passed(disk: &Recovered, txn: &TxnId) -> bool {
+    let below = disk.watermarks.iter().any(|(client, session, watermark)| {
+        *client == txn.client && *session == txn.session && txn.sequence < *watermark
+    });
+    let ended = disk.clients.iter().any(|(client, record)| {
+        let within = |(first, last): &(_, _)| (*first..=*last).contains(&txn.session);
+        *client == txn.client && (txn.session < record.ended_below || record.ended.iter().any(within))
+    });
+    below || ended
+}

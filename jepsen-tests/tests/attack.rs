@@ -1,0 +1,140 @@
+//! Real clusters under a nemesis: that runs find nothing wrong, and that nothing of them is left on this machine.
+//!
+//! In network namespaces where this machine allows them, else on loopback; the program is built if it is not there.
+//! `ASSENT_NEMESIS=kill,partitions ASSENT_SECONDS=30 cargo test --release -p assent-lab --test attack -- --ignored
+//! --nocapture` tries some faults, or each by itself.
+
+#[path = "attack/appends.rs"]
+mod appends;
+#[path = "attack/machine.rs"]
+mod machine;
+
+use appends::{Appends, Panics};
+use assent_lab::{
+    attack::{AttackError, AttackOptions, Kind, Network, Schedule, attack, plan},
+    history::{History, Process},
+    run::Run,
+    verdict::Finding,
+    workload::Workload,
+    workloads::{self, WorkloadOptions},
+};
+use std::{fs, path::Path, time::Duration};
+
+fn options(folder: &Path, seed: u64, nemeses: &str) -> AttackOptions {
+    machine::build();
+    let mut options = AttackOptions::new(folder, seed);
+    options.nemeses = Kind::list(nemeses).expect("known kinds");
+    options
+}
+
+fn assert_all_holds(run: &Run) {
+    let wrong: Vec<_> = run.verdicts.iter().filter(|verdict| verdict.finding != Finding::Holds).collect();
+    assert!(wrong.is_empty(), "seed {}: {wrong:#?}", run.seed);
+}
+
+#[test]
+fn kills_and_partitions_break_nothing_and_leave_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut options = options(folder.path(), 11, "kill,partitions");
+    options.duration = Duration::from_secs(12);
+    let run = attack(&options, Box::new(Appends::default())).expect("it can be attacked");
+    assert_all_holds(&run);
+    assert!(run.faults.iter().any(|fault| fault.kind == "kill"));
+    assert!(run.faults.iter().any(|fault| fault.kind.starts_with("partition")));
+    assert!(run.faults.iter().all(|fault| fault.to_ns.is_some_and(|to_ns| to_ns > fault.from_ns)));
+    // What was planned is what the same options plan again.
+    let text = fs::read_to_string(folder.path().join("schedule.json")).expect("it is written");
+    let written: Schedule = serde_json::from_str(&text).expect("it can be read");
+    assert_eq!(written, plan(&options));
+    let history = History::load(&folder.path().join("history.ndjson")).expect("it keeps the rules");
+    assert!(history.operations().len() > 50, "{} operations", history.operations().len());
+    assert!(history.events.iter().any(|event| event.process == Process::Nemesis));
+    assert!(History::load(&folder.path().join("history.edn")).is_ok_and(|same| same == history));
+    for node in &run.nodes {
+        let log =
+            fs::read_to_string(folder.path().join(format!("nodes/{node}.log"))).expect("each node has a log");
+        assert!(log.contains("ready"), "{log}");
+        let metrics = fs::read_to_string(folder.path().join(format!("nodes/{node}.metrics.txt")));
+        assert!(metrics.expect("each node has figures").contains("assent_"));
+    }
+    machine::assert_nothing_left(folder.path());
+}
+
+#[test]
+fn on_loopback_the_relay_makes_the_partitions() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut options = options(folder.path(), 5, "network");
+    options.network = Network::Loopback;
+    options.duration = Duration::from_secs(8);
+    let run = attack(&options, Box::new(Appends::default())).expect("it can be attacked");
+    assert_all_holds(&run);
+    assert!(!run.faults.is_empty() && run.notes.iter().any(|note| note.contains("relay")));
+    machine::assert_nothing_left(folder.path());
+}
+
+#[test]
+fn after_a_panic_in_the_middle_nothing_is_left() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = options(folder.path(), 3, "kill,stop,partitions");
+    let workload = Panics { inner: Appends::default(), left: 300 };
+    let panicked = std::panic::catch_unwind(|| attack(&options, Box::new(workload)));
+    assert!(panicked.is_err());
+    machine::assert_nothing_left(folder.path());
+}
+
+#[test]
+fn a_program_that_is_not_there_is_named_and_nothing_is_made() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut options = AttackOptions::new(folder.path().join("run"), 1);
+    options.binary = Some(folder.path().join("nothing"));
+    let error = attack(&options, Box::new(Appends::default())).expect_err("there is no program");
+    assert!(matches!(&error, AttackError::Missing { .. }));
+    assert!(error.to_string().contains("nothing") && error.to_string().contains("cargo build"), "{error}");
+    assert!(!folder.path().join("run").exists());
+}
+
+/// That of `ASSENT_WORKLOAD`, or lists.
+fn workload() -> Box<dyn Workload> {
+    let name = std::env::var("ASSENT_WORKLOAD").unwrap_or_else(|_| "list_append".to_owned());
+    workloads::by_name(&name, &WorkloadOptions::default()).expect("a known workload")
+}
+
+/// Each kind by itself, or those of `ASSENT_NEMESIS` together.
+#[test]
+#[ignore = "minutes long"]
+fn every_nemesis_finds_nothing() {
+    let variable = |name: &str| std::env::var(name).ok();
+    let number = |name: &str, default: u64| {
+        variable(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+    };
+    let kinds = match variable("ASSENT_NEMESIS") {
+        Some(kinds) => vec![kinds],
+        None => Kind::ALL.iter().map(|kind| kind.name().to_owned()).collect(),
+    };
+    let mut wrong = Vec::new();
+    for kinds in kinds {
+        let folder = tempfile::Builder::new().prefix("assent-attack-").tempdir().expect("a folder");
+        let mut options = options(folder.path(), number("ASSENT_SEED", 1), &kinds);
+        options.duration = Duration::from_secs(number("ASSENT_SECONDS", 20));
+        let run = match attack(&options, workload()) {
+            Ok(run) => run,
+            Err(error) => {
+                println!("{kinds}: {error}; kept in {}", folder.keep().display());
+                wrong.push(kinds);
+                continue;
+            }
+        };
+        println!("== {kinds}: {} faults in {:.1} s; {}", run.faults.len(), run.seconds, run.notes.join("; "));
+        for verdict in &run.verdicts {
+            println!("   {:?} {}: {}", verdict.finding, verdict.checker, verdict.summary);
+            for anomaly in verdict.anomalies.iter().take(5) {
+                println!("      {}: {}", anomaly.class, anomaly.words);
+            }
+        }
+        if run.verdicts.iter().any(|verdict| verdict.finding == Finding::Violated) {
+            println!("   kept in {}", folder.keep().display());
+            wrong.push(kinds);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
