@@ -11,11 +11,13 @@
 //! - [`workspace`]: what operations do to records,
 //! - [`storage`]: what a participant needs from its disk, [`memory`]: a disk for tests that forgets
 //!   what was not synced,
-//! - [`message`] and [`codec`]: what is said, and the only place that knows its bytes.
+//! - [`message`] and [`codec`]: what is said, and the only place that knows its bytes,
+//! - [`canary`]: the rules broken one by one, for tests of the tests; not in what ships.
 #![no_std]
 extern crate alloc;
 
 pub mod agenda;
+pub mod canary;
 pub mod codec;
 pub mod coordinator;
 pub mod digest;

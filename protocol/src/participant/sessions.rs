@@ -2,6 +2,7 @@
 
 use super::{Due, Participant, Turn};
 use crate::{
+    canary::{Canary, broken},
     ids::{ClientName, NodeId, Peer, Sequence, SessionId, Time, TxnId},
     message::{Message, SessionEnd},
     storage::{ClientRecord, GrantRecord, Store, Write},
@@ -101,7 +102,10 @@ impl Sessions {
 
     /// Whether the client has said that it has the answer.
     pub(super) fn is_expired(&self, txn: &TxnId) -> bool {
-        txn.sequence < self.watermark(txn) || self.has_ended(&txn.client, txn.session)
+        let watermark = self.watermark(txn);
+        let passed =
+            txn.sequence < watermark || (txn.sequence == watermark && broken(Canary::WatermarkOffByOne));
+        passed || self.has_ended(&txn.client, txn.session)
     }
 
     /// The watermark of a transaction's session, as far as is known here; of an ended one, above everything.
@@ -159,7 +163,9 @@ impl Participant {
         live.watermark = watermark;
         let kept = live.forgettable.split_off(&watermark);
         let passed = core::mem::replace(&mut live.forgettable, kept);
-        turn.store.write(Write::PutWatermark(client.clone(), session, watermark));
+        if !broken(Canary::WatermarkNotWritten) {
+            turn.store.write(Write::PutWatermark(client.clone(), session, watermark));
+        }
         for sequence in passed {
             self.forget(&TxnId { client: client.clone(), session, sequence }, turn);
         }
@@ -236,7 +242,9 @@ impl Participant {
         let below = ended.below;
         let ranges = ended.ranges.iter().map(|(first, last)| (*first, *last)).collect();
         let record = ClientRecord { ended_below: below, ended: ranges };
-        turn.store.write(Write::PutClient(end.client.clone(), record));
+        if !broken(Canary::SessionEndNotWritten) {
+            turn.store.write(Write::PutClient(end.client.clone(), record));
+        }
         let gone: Vec<SessionId> = match self.sessions.live.get(&end.client) {
             Some(live) => live.keys().copied().filter(|s| *s < below || *s == end.session).collect(),
             None => Vec::new(),
