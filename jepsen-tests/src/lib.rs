@@ -8,6 +8,8 @@
 //!
 //! Not here: anything that a node needs to run.
 
+#[cfg(feature = "canaries")]
+pub mod canaries;
 pub mod history;
 pub mod random;
 pub mod run;
