@@ -59,7 +59,7 @@ pub fn leaves_early(message: &Message) -> bool {
     match message {
         Message::Vote { .. } => broken(Canary::VoteBeforeSync),
         Message::Pledged { .. } => broken(Canary::PledgeBeforeSync),
-        Message::Looked { .. } => broken(Canary::ReadBeforeSync),
+        Message::Looked { .. } | Message::Confirmed { .. } => broken(Canary::ReadBeforeSync),
         Message::OutcomesHeld { .. } => broken(Canary::AcknowledgementBeforeSync),
         Message::SessionGranted { .. } => broken(Canary::SessionGrantBeforeSync),
         Message::Tell { .. } => broken(Canary::ResolverWithoutPledge) || broken(Canary::WatermarkBeforeSync),
@@ -91,7 +91,6 @@ pub fn leaves_early(message: &Message) -> bool {
         | Message::EndSession(_)
         | Message::Wound { .. }
         | Message::AskSponsor { .. }
-        | Message::Confirmed { .. }
         | Message::SessionEnded(_)
         | Message::Query { .. }
         | Message::Reply { .. }

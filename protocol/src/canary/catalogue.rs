@@ -163,9 +163,9 @@ catalogue! {
     /// As above, for a whole session.
     SessionEndNotWritten "session-end-not-written" R8 Machine
         "outcomes are forgotten at the end of a session that is not written";
-    /// The answer is lost before the client has it, and the request runs a second time.
+    /// The answer to the other request is forgotten before the client has it.
     ClientWatermarkTooHigh "client-watermark-too-high" R8 Client
-        "a client's watermark passes a request that it still waits for";
+        "a client's watermark is the number of the request that carries it, though a smaller one is outstanding";
 
     /// It sees or breaks what a transaction in doubt has promised.
     OneParticipantSkipsLocks "one-participant-skips-locks" R9 Machine
@@ -215,8 +215,6 @@ catalogue! {
     FenceOffTheList "fence-off-the-list" R12 Machine "a participant that is not on the list fences";
     /// The one that was queued is aborted and the other is told so for ever: neither has run.
     IdReusedFromQueue "id-reused-from-queue" R12 Machine "IdReused is told of a content that is only queued";
-    /// One of two different requests never runs, or each runs in part.
-    ClientReusesId "client-reuses-id" R12 Client "a client gives a new request the id of one that it waits for";
     /// The first one commits too.
     ClientRetriesUnderNewId "client-retries-under-new-id" R12 Client
         "a client asks again under a new id when it has no answer";

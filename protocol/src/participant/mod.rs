@@ -11,7 +11,7 @@
 //! the coordinator), `reading` (transactions that write nothing), `sessions`.
 //!
 //! Invariants, checked by [`Participant::check_invariants`]: an in-doubt transaction holds exactly its locks, a
-//! queued one waits and holds none; what is held in memory of votes and outcomes is what was written to the store.
+//! queued one waits and holds none, and waits no longer than it must; what is held in memory of votes and outcomes is what was written to the store.
 
 mod ending;
 mod introspection;

@@ -124,6 +124,8 @@ impl Participant {
                 turn.store.write(write);
             }
             self.figures.single_commits += 1;
+            // Nothing is held, but what it changed may be the room that others wait for.
+            self.locks.release(&age, plan);
             let decided = Decided {
                 digest: subject.digest,
                 participants: prepare.participants,

@@ -9,6 +9,7 @@ use crate::{
     ids::{Age, NodeId, Peer, Sponsor, Subject, Time, TxnId},
     locks::{Admission, Plan},
     message::{LockStamp, Look, Message},
+    operation::Step,
     outcome::AbortReason,
     storage::Store,
     workspace,
@@ -25,8 +26,12 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    fn age(&self) -> Age {
+    pub(super) fn age(&self) -> Age {
         Age { stamp: self.look.stamp, txn: self.look.subject.txn.clone() }
+    }
+
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.look.steps
     }
 }
 
