@@ -13,5 +13,6 @@ pub mod canaries;
 pub mod history;
 pub mod random;
 pub mod run;
+pub mod simulator;
 pub mod verdict;
 pub mod workload;

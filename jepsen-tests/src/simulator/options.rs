@@ -1,0 +1,420 @@
+//! What a simulated run is made of: how many of everything, which faults, and how hard they bite.
+//!
+//! Swarm testing (Groce et al., ISSTA 2012): each seed draws its own mixture, and leaves most faults out, so that what
+//! one fault hides another seed shows. Everything that a run depends on is here, so options and seed repeat it exactly.
+
+use crate::random::Random;
+use std::{fmt, ops::RangeInclusive, str::FromStr};
+
+/// Options that can't be understood.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum InvalidOptions {
+    /// Not `key=value`.
+    #[error("{0:?} is not of the form key=value")]
+    Form(String),
+    /// A key that does not exist.
+    #[error("there is no option {0:?}; the options are: {1}")]
+    Key(String, String),
+    /// A value out of its range, or no number.
+    #[error("{key}={value} is not possible: it must be {expected}")]
+    Value {
+        /// Which option.
+        key: String,
+        /// What it was to be.
+        value: String,
+        /// What it may be.
+        expected: String,
+    },
+}
+
+/// A fault that never heals while the rest must go on: liveness after every single fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lasting {
+    /// None.
+    None,
+    /// A coordinator dies for ever.
+    CoordinatorDies,
+    /// A participant dies for ever.
+    ParticipantDies,
+    /// The link between two nodes is cut for ever.
+    LinkCut,
+    /// A node loses one link, and dies a little later.
+    CutThenDies,
+}
+
+impl Lasting {
+    const ALL: [(Lasting, &'static str); 5] = [
+        (Lasting::None, "none"),
+        (Lasting::CoordinatorDies, "coordinator-dies"),
+        (Lasting::ParticipantDies, "participant-dies"),
+        (Lasting::LinkCut, "link-cut"),
+        (Lasting::CutThenDies, "cut-then-dies"),
+    ];
+}
+
+impl fmt::Display for Lasting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Lasting::ALL.iter().find(|(lasting, _)| lasting == self).map_or("none", |(_, name)| name);
+        f.write_str(name)
+    }
+}
+
+impl FromStr for Lasting {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let names: Vec<&str> = Lasting::ALL.iter().map(|(_, name)| *name).collect();
+        let found = Lasting::ALL.iter().find(|(_, name)| *name == text);
+        found.map(|(lasting, _)| *lasting).ok_or_else(|| format!("one of {}", names.join(", ")))
+    }
+}
+
+/// A value of an option: parsed, and held to its range.
+trait Setting: Sized + fmt::Display {
+    fn parse_within(text: &str, range: &RangeInclusive<u64>) -> Result<Self, String>;
+}
+
+impl Setting for u64 {
+    fn parse_within(text: &str, range: &RangeInclusive<u64>) -> Result<Self, String> {
+        let value = text.parse::<u64>().ok().filter(|value| range.contains(value));
+        value.ok_or_else(|| format!("a number from {} to {}", range.start(), range.end()))
+    }
+}
+
+impl Setting for Lasting {
+    fn parse_within(text: &str, _: &RangeInclusive<u64>) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+macro_rules! options {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $calm:expr, $range:expr;)*) => {
+        /// What a run is made of. `…_per_mille` is a chance in a thousand cases, a bare plural is a number of faults.
+        #[derive(Clone, PartialEq, Eq, Debug)]
+        pub struct Options {
+            /// What all chance comes from.
+            pub seed: u64,
+            $($(#[$doc])* pub $name: $type,)*
+        }
+
+        impl Options {
+            /// Without faults: conflicts, deadlines and repeats only.
+            pub fn calm(seed: u64) -> Self {
+                Options { seed, $($name: $calm,)* }
+            }
+
+            /// All options with their values, as text.
+            pub(super) fn fields(&self) -> Vec<(&'static str, String)> {
+                vec![$((stringify!($name), self.$name.to_string()),)*]
+            }
+
+            /// Sets one option.
+            ///
+            /// # Errors
+            /// If there is none of this name, or the value is out of its range.
+            pub fn set(&mut self, key: &str, value: &str) -> Result<(), InvalidOptions> {
+                match key {
+                    $(stringify!($name) => {
+                        self.$name = <$type as Setting>::parse_within(value, &$range).map_err(|expected| {
+                            InvalidOptions::Value { key: key.into(), value: value.into(), expected }
+                        })?;
+                    })*
+                    _ => {
+                        let keys = [$(stringify!($name)),*].join(", ");
+                        return Err(InvalidOptions::Key(key.into(), keys));
+                    }
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+
+options! {
+    /// Participants.
+    participants: u64 = 3, 1..=8;
+    /// Coordinators.
+    coordinators: u64 = 2, 1..=8;
+    /// Clients, each with a session of its own.
+    clients: u64 = 3, 1..=64;
+    /// Processes of a client, each with one operation open.
+    processes: u64 = 2, 1..=16;
+    /// Operations of each process.
+    requests: u64 = 12, 0..=100_000;
+    /// A process pauses between two operations for at most this long, in microseconds.
+    think_us_max: u64 = 5_000, 0..=100_000_000;
+    /// The longest time to decide that a request gives its coordinator, in milliseconds.
+    deadline_ms_max: u64 = 1_000, 1..=60_000;
+    /// A client waits for an answer at most this long before it asks again, in milliseconds.
+    patience_ms_max: u64 = 1_500, 1..=60_000;
+    /// How long faults happen, in milliseconds.
+    ms_of_faults: u64 = 200, 1..=HOUR_MS;
+
+    /// The usual delay of a message is at most this, in microseconds.
+    delay_us_max: u64 = 500, 1..=10_000_000;
+    /// Messages that take up to twenty times as long.
+    late_per_mille: u64 = 0, 0..=1000;
+    /// Messages that overtake others of their link.
+    reorder_per_mille: u64 = 0, 0..=1000;
+    /// Messages that are lost.
+    loss_per_mille: u64 = 0, 0..=999;
+    /// Messages that arrive twice.
+    duplicate_per_mille: u64 = 0, 0..=1000;
+    /// Links that are cut for a while.
+    cuts: u64 = 0, 0..=1000;
+    /// Links that lose one direction first, and the other when that is noticed.
+    one_way_cuts: u64 = 0, 0..=1000;
+    /// Moments at which the nodes fall into two groups, or one loses several links.
+    partitions: u64 = 0, 0..=1000;
+    /// Links that go and come several times.
+    flaps: u64 = 0, 0..=1000;
+    /// Cuts that no end notices.
+    silent_per_mille: u64 = 0, 0..=1000;
+
+    /// A sync takes at most this, in microseconds.
+    sync_us_max: u64 = 300, 1..=10_000_000;
+    /// A write that nobody is told of is synced after this, in milliseconds.
+    background_sync_ms: u64 = 20, 1..=60_000;
+    /// Crashes at any moment; most come back soon.
+    crashes: u64 = 0, 0..=1000;
+    /// Syncs after which the process crashes, before it says anything.
+    crash_at_sync_per_mille: u64 = 0, 0..=1000;
+    /// Turns in which the process crashes when it has said only some of what it had to say.
+    crash_at_send_per_mille: u64 = 0, 0..=1000;
+    /// Crashes whose disk has kept some of what was not synced.
+    torn_per_mille: u64 = 500, 0..=1000;
+    /// Coordinators that die and never come back; one is always left.
+    coordinator_deaths: u64 = 0, 0..=1000;
+    /// Disks that are full for a while.
+    full_disks: u64 = 0, 0..=1000;
+    /// Syncs that fail: the process stops, and recovers from what is on its disk.
+    failed_syncs: u64 = 0, 0..=1000;
+    /// Disks that are up to a hundred times slower for a while.
+    slow_disks: u64 = 0, 0..=1000;
+    /// Processes that stand still for a while.
+    pauses: u64 = 0, 0..=1000;
+
+    /// How far a wall clock is from the true time at most, in milliseconds.
+    wall_skew_ms_max: u64 = 0, 0..=HOUR_MS;
+    /// Wall clocks that are set anew, anywhere within an hour.
+    wall_jumps: u64 = 0, 0..=1000;
+    /// How much faster or slower a monotonic clock runs at most, in parts per million.
+    drift_ppm_max: u64 = 0, 0..=200_000;
+
+    /// Clients that lose their connections.
+    client_disconnects: u64 = 0, 0..=1000;
+    /// Clients that crash and come back, with a journal or without.
+    client_crashes: u64 = 0, 0..=1000;
+    /// Clients that die: their sessions end when they have been idle.
+    client_deaths: u64 = 0, 0..=1000;
+    /// Answered requests that are asked once more, to see that the answer stays.
+    repeat_per_mille: u64 = 250, 0..=1000;
+    /// Repeats that only want to know the outcome.
+    settle_per_mille: u64 = 200, 0..=1000;
+    /// Requests whose client waits only for a while, and then calls the outcome unknown.
+    give_up_per_mille: u64 = 0, 0..=1000;
+    /// Requests that a faulty client sends under an id that stands for something else (R12).
+    twin_per_mille: u64 = 0, 0..=1000;
+
+    /// A fault that never heals, alone, while everything else must go on.
+    lasting: Lasting = Lasting::None, 0..=0;
+
+    /// A session that nobody used for this long is ended, in milliseconds.
+    session_idle_ms: u64 = 30 * MINUTE_MS, 1_000..=24 * HOUR_MS;
+    /// A client says that it is alive this often, in milliseconds.
+    keep_ms: u64 = 30_000, 10..=24 * HOUR_MS;
+    /// Transactions that may wait for locks at a participant.
+    waiting_max: u64 = 4_096, 0..=1_000_000;
+    /// Undecided transactions of a coordinator.
+    undecided_max: u64 = 65_536, 1..=1_000_000;
+    /// A vote this old asks its sponsor, in milliseconds.
+    vote_age_ms: u64 = 100, 1..=60_000;
+    /// An outcome that not all hold is told again after this, in milliseconds.
+    exchange_ms: u64 = 2_000, 1..=60_000;
+    /// How often a coordinator tells an outcome again.
+    tells_max: u64 = 4, 0..=16;
+    /// How long a coordinator tries what it can't decide, in milliseconds.
+    settle_ms: u64 = 60_000, 1..=10 * MINUTE_MS;
+    /// After so many steps of a node its memory is compared with its disk; also at each crash, start, and at the end.
+    check_every: u64 = 40, 1..=1_000_000;
+}
+
+impl Options {
+    /// What this seed draws.
+    pub fn drawn(seed: u64) -> Self {
+        let mut options = Options::calm(seed);
+        let random = &mut Random::new(seed ^ 0xfa01);
+        options.draw_sizes(random);
+        options.draw_clients(random);
+        options.draw_limits(random);
+        if random.chance(150) {
+            options.draw_lasting(random);
+        } else {
+            options.draw_network(random);
+            options.draw_nodes(random);
+        }
+        options
+    }
+
+    fn draw_sizes(&mut self, random: &mut Random) {
+        self.participants = *random.pick(&[1, 2, 2, 2, 3, 3, 3, 4]);
+        self.coordinators = *random.pick(&[1, 2, 2, 3, 3]);
+        self.clients = 1 + random.below(4);
+        self.processes = 1 + random.below(3);
+        self.requests = if random.chance(40) { 80 } else { 3 + random.below(14) };
+        let span_ms = *random.pick(&[400, 2_000, 6_000]);
+        self.ms_of_faults = 100 + random.below(span_ms);
+        // The load lasts about as long as the faults do.
+        self.think_us_max =
+            if random.chance(200) { 500 } else { 1 + 1_600 * self.ms_of_faults / self.requests };
+        self.deadline_ms_max = *random.pick(&[30, 300, 1_000, 1_000, 4_000]);
+        self.patience_ms_max = *random.pick(&[10, 200, 1_500, 1_500]);
+        self.delay_us_max = *random.pick(&[100, 500, 2_000, 2_000, 20_000, 60_000]);
+        self.sync_us_max = *random.pick(&[50, 300, 3_000, 3_000, 40_000]);
+        self.background_sync_ms = *random.pick(&[1, 20, 20, 500]);
+    }
+
+    fn draw_clients(&mut self, random: &mut Random) {
+        let maybe = |random: &mut Random, chance, bound| {
+            if random.chance(chance) { 1 + random.below(bound) } else { 0 }
+        };
+        self.repeat_per_mille = maybe(random, 700, 600);
+        self.settle_per_mille = maybe(random, 600, 400);
+        self.give_up_per_mille = maybe(random, 350, 300);
+        self.twin_per_mille = maybe(random, 250, 500);
+        self.client_disconnects = maybe(random, 250, 4);
+        self.client_crashes = maybe(random, 200, 3);
+        self.client_deaths = maybe(random, 120, 2);
+    }
+
+    fn draw_limits(&mut self, random: &mut Random) {
+        if random.chance(200) {
+            self.session_idle_ms = *random.pick(&[20_000, 70_000]);
+            self.keep_ms = if random.chance(400) { self.session_idle_ms * 4 } else { 5_000 };
+        }
+        if random.chance(150) {
+            self.waiting_max = random.below(4);
+        }
+        if random.chance(70) {
+            self.undecided_max = 1 + random.below(4);
+        }
+        self.vote_age_ms = *random.pick(&[10, 50, 100, 100]);
+        self.exchange_ms = *random.pick(&[100, 500, 2_000]);
+        self.tells_max = *random.pick(&[0, 1, 4, 4]);
+        self.settle_ms = *random.pick(&[200, 5_000, 60_000, 60_000]);
+        if random.chance(400) {
+            self.wall_skew_ms_max = *random.pick(&[5, 500, 120_000]);
+        }
+        if random.chance(300) {
+            self.drift_ppm_max = *random.pick(&[100, 10_000, 100_000]);
+        }
+    }
+
+    /// Alone: no other fault that could add to it, but for what no one has to survive.
+    fn draw_lasting(&mut self, random: &mut Random) {
+        let kinds = [
+            Lasting::CoordinatorDies,
+            Lasting::ParticipantDies,
+            Lasting::LinkCut,
+            Lasting::LinkCut,
+            Lasting::CutThenDies,
+        ];
+        self.lasting = *random.pick(&kinds);
+        self.participants = self.participants.max(2);
+        self.coordinators = self.coordinators.max(2);
+        self.delay_us_max = self.delay_us_max.min(2_000);
+        self.sync_us_max = self.sync_us_max.min(3_000);
+        self.duplicate_per_mille = if random.chance(300) { random.below(200) } else { 0 };
+        self.reorder_per_mille = if random.chance(300) { random.below(500) } else { 0 };
+        self.ms_of_faults = 100 + random.below(800);
+        self.think_us_max = 2_000;
+    }
+
+    fn draw_network(&mut self, random: &mut Random) {
+        let maybe = |random: &mut Random, chance, bound| {
+            if random.chance(chance) { 1 + random.below(bound) } else { 0 }
+        };
+        self.late_per_mille = maybe(random, 500, 40);
+        self.reorder_per_mille = maybe(random, 600, 1000).min(1000);
+        self.loss_per_mille = maybe(random, 500, 150);
+        self.duplicate_per_mille = maybe(random, 500, 250);
+        self.cuts = maybe(random, 400, 6);
+        self.one_way_cuts = maybe(random, 250, 4);
+        self.partitions = maybe(random, 250, 3);
+        self.flaps = maybe(random, 200, 3);
+        self.silent_per_mille = maybe(random, 300, 600);
+    }
+
+    fn draw_nodes(&mut self, random: &mut Random) {
+        let maybe = |random: &mut Random, chance, bound| {
+            if random.chance(chance) { 1 + random.below(bound) } else { 0 }
+        };
+        self.crashes = maybe(random, 600, 8);
+        self.crash_at_sync_per_mille = maybe(random, 250, 40);
+        self.crash_at_send_per_mille = maybe(random, 250, 25);
+        self.torn_per_mille = *random.pick(&[0, 500, 1000]);
+        self.coordinator_deaths = maybe(random, 200, 2);
+        self.full_disks = maybe(random, 250, 3);
+        self.failed_syncs = maybe(random, 200, 3);
+        self.slow_disks = maybe(random, 250, 3);
+        self.pauses = maybe(random, 250, 4);
+        self.wall_jumps = maybe(random, 150, 3);
+    }
+
+    /// Reads what [`Options::overrides`] wrote: calm options of this seed, with `key=value,key=value` set. Nothing, or
+    /// `drawn`, stands for what the seed draws.
+    ///
+    /// # Errors
+    /// If a key does not exist or a value is out of its range.
+    pub fn parse(seed: u64, text: &str) -> Result<Self, InvalidOptions> {
+        let mut parts = text.split(',').map(str::trim).filter(|part| !part.is_empty()).peekable();
+        let mut options = match parts.peek() {
+            None => return Ok(Options::drawn(seed)),
+            Some(&"drawn") => {
+                parts.next();
+                Options::drawn(seed)
+            }
+            Some(&"calm") => {
+                parts.next();
+                Options::calm(seed)
+            }
+            Some(_) => Options::calm(seed),
+        };
+        for part in parts {
+            let (key, value) = part.split_once('=').ok_or_else(|| InvalidOptions::Form(part.into()))?;
+            options.set(key.trim(), value.trim())?;
+        }
+        Ok(options)
+    }
+
+    /// These options as text that [`Options::parse`] reads back, the shortest way.
+    pub fn overrides(&self) -> String {
+        if *self == Options::drawn(self.seed) {
+            return String::new();
+        }
+        let changes = self.changes();
+        if changes.is_empty() { "calm".into() } else { changes }
+    }
+
+    /// One option's value, as text.
+    pub(super) fn value(&self, key: &str) -> Option<String> {
+        self.fields().into_iter().find(|(name, _)| *name == key).map(|(_, value)| value)
+    }
+
+    /// What differs from calm options.
+    fn changes(&self) -> String {
+        let calm = Options::calm(self.seed).fields();
+        let changed = self.fields().into_iter().zip(calm).filter(|(own, calm)| own.1 != calm.1);
+        changed.map(|((key, value), _)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+    }
+}
+
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let changes = self.changes();
+        let words = if changes.is_empty() { "calm".into() } else { changes.replace(',', " ") };
+        write!(f, "seed {}: {words}", self.seed)
+    }
+}
