@@ -97,15 +97,17 @@ pub struct Line {
 }
 
 impl Line {
-    /// What an instrument that runs seeds found, or not.
-    pub fn of_seeds(canary: Canary, by: &str, found: Option<&Found>) -> Self {
-        match found {
-            Some(Found { seeds: 1, .. }) => Line { canary, by: Some(by.into()), after: "1 seed".into() },
-            Some(Found { seeds, .. }) => {
-                Line { canary, by: Some(by.into()), after: format!("{seeds} seeds") }
-            }
-            None => Line { canary, by: None, after: String::new() },
-        }
+    /// What an instrument that runs seeds found, or not. Words that begin as `agreement: …` name what noticed it.
+    pub fn of_seeds(canary: Canary, instrument: &str, found: Option<&Found>) -> Self {
+        let Some(Found { seeds, words }) = found else {
+            return Line { canary, by: None, after: String::new() };
+        };
+        let by = match words.split_once(": ") {
+            Some((property, _)) => format!("{instrument}: {property}"),
+            None => instrument.to_string(),
+        };
+        let after = if *seeds == 1 { "1 seed".to_string() } else { format!("{seeds} seeds") };
+        Line { canary, by: Some(by), after }
     }
 }
 
@@ -229,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_document_is_rewritten_between_its_marks_and_then_true() {
-        let found = Found { seeds: 3, words: "half of it".into() };
+        let found = Found { seeds: 3, words: "agreement: half of it".into() };
         let lines = [
             Line::of_seeds(Canary::CommitWithVoteMissing, "simulator", Some(&found)),
             Line::of_seeds(Canary::NoNotKept, "simulator", None),
@@ -239,7 +241,8 @@ mod tests {
         let now = rewritten(&document, &lines).expect("it is marked");
         assert!(now.starts_with("before\n\n") && now.ends_with("\n\nafter\n"));
         assert!(
-            now.contains("| `commit-with-vote-missing` | R1 |") && now.contains("| simulator | 3 seeds |")
+            now.contains("| `commit-with-vote-missing` | R1 |")
+                && now.contains("| simulator: agreement | 3 seeds |")
         );
         assert_eq!(check(&now, &lines), Ok(()));
         let slower = now.replace("3 seeds", "4 seeds");

@@ -45,7 +45,7 @@ impl World<'_> {
         if crashes { self.crash_for_a_while(place, "crash at send") } else { Ok(()) }
     }
 
-    fn say_one(&mut self, from: usize, to: Peer, message: Message) -> Result<(), Violation> {
+    pub(super) fn say_one(&mut self, from: usize, to: Peer, message: Message) -> Result<(), Violation> {
         self.properties.said(self.nodes[from].id, to, &message)?;
         match to {
             Peer::Node(id) => {
