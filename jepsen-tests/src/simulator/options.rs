@@ -148,6 +148,8 @@ options! {
     requests: u64 = 12, 0..=100_000;
     /// A process pauses between two operations for at most this long, in microseconds.
     think_us_max: u64 = 5_000, 0..=100_000_000;
+    /// The shortest time to decide that a request gives its coordinator, in milliseconds.
+    deadline_ms_min: u64 = 1, 1..=60_000;
     /// The longest time to decide that a request gives its coordinator, in milliseconds.
     deadline_ms_max: u64 = 1_000, 1..=60_000;
     /// A client waits for an answer at most this long before it asks again, in milliseconds.

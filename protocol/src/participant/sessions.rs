@@ -2,6 +2,7 @@
 
 use super::{Due, Participant, Turn};
 use crate::{
+    canary::{Canary, broken},
     canonical::Shift,
     ids::{ClientName, NodeId, Peer, Sequence, SessionId, Time, TxnId},
     message::{Message, SessionEnd},
@@ -107,7 +108,10 @@ impl Sessions {
 
     /// Whether the client has said that it has the answer.
     pub(super) fn is_expired(&self, txn: &TxnId) -> bool {
-        txn.sequence < self.watermark(txn) || self.has_ended(&txn.client, txn.session)
+        let watermark = self.watermark(txn);
+        let passed =
+            txn.sequence < watermark || (txn.sequence == watermark && broken(Canary::WatermarkOffByOne));
+        passed || self.has_ended(&txn.client, txn.session)
     }
 
     /// The watermark of a transaction's session, as far as is known here; of an ended one, above everything.
@@ -165,7 +169,9 @@ impl Participant {
         live.watermark = watermark;
         let kept = live.forgettable.split_off(&watermark);
         let passed = core::mem::replace(&mut live.forgettable, kept);
-        turn.store.write(Write::PutWatermark(client.clone(), session, watermark));
+        if !broken(Canary::WatermarkNotWritten) {
+            turn.store.write(Write::PutWatermark(client.clone(), session, watermark));
+        }
         for sequence in passed {
             self.forget(&TxnId { client: client.clone(), session, sequence }, turn);
         }
@@ -245,7 +251,9 @@ impl Participant {
             ended.insert(SessionId::before_first(granter, 0), all_below.previous());
         }
         let ranges = ended.ranges.iter().map(|(first, last)| (*first, *last)).collect();
-        turn.store.write(Write::PutClient(end.client.clone(), ClientRecord { ended: ranges }));
+        if !broken(Canary::SessionEndNotWritten) {
+            turn.store.write(Write::PutClient(end.client.clone(), ClientRecord { ended: ranges }));
+        }
         let gone: Vec<SessionId> = match self.sessions.live.get(&end.client) {
             Some(live) => live.keys().copied().filter(|session| ended.contains(*session)).collect(),
             None => Vec::new(),

@@ -124,8 +124,7 @@ impl Facts {
     /// Whether the end of a session is durable on a participant.
     pub(crate) fn has_ended(&self, node: NodeId, client: &ClientName, session: SessionId) -> bool {
         self.ended.get(&(client.clone(), node)).is_some_and(|record| {
-            session < record.ended_below
-                || record.ended.iter().any(|(first, last)| *first <= session && session <= *last)
+            record.ended.iter().any(|(first, last)| *first <= session && session <= *last)
         })
     }
 

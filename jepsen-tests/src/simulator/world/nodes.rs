@@ -11,7 +11,7 @@ use crate::{
         properties::Violation,
     },
 };
-use assent_protocol::ids::NodeId;
+use assent_protocol::{canary::leaves_early, ids::NodeId};
 use std::fmt::Write as _;
 
 pub(super) struct Node {
@@ -93,6 +93,8 @@ impl World<'_> {
         node.machine.handle(now, wall, input, &mut said);
         node.steps += 1;
         let sampled = node.steps.is_multiple_of(self.options.check_every);
+        // Nothing, unless a canary says so.
+        let early: Outbox = said.extract_if(.., |(_, message)| leaves_early(message)).collect();
         let next = match node.machine.disk() {
             Some(disk) => disk.end_turn(&mut said),
             None => Next::Send(said),
@@ -101,6 +103,9 @@ impl World<'_> {
             self.check_machine(place)?;
         }
         self.schedule_wake(place);
+        for (to, message) in early {
+            self.say_one(place, to, message)?;
+        }
         self.carry_out(place, next)
     }
 

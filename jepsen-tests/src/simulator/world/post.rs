@@ -64,7 +64,7 @@ impl World<'_> {
         now
     }
 
-    fn say_one(&mut self, from: usize, to: Peer, message: Message) -> Result<(), Violation> {
+    pub(super) fn say_one(&mut self, from: usize, to: Peer, message: Message) -> Result<(), Violation> {
         self.properties.said(self.nodes[from].id, to, &message)?;
         match to {
             Peer::Node(id) => {
