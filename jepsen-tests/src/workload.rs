@@ -38,7 +38,9 @@ impl Invocation {
 pub enum Completion {
     /// It has happened; what its reads saw, in the order of the operations.
     Committed(Vec<ReadResult>),
-    /// It has not happened and never will; one word why, as `bound` or `conflict`.
+    /// It has not happened and never will; one word why, as `docs/transactions.md` has it: `bound`, `requirement`,
+    /// `member_exists`, `conflict`… The history keeps this very word as the line's error, and checkers judge by it
+    /// whether there was a cause.
     Aborted(String),
     /// Nobody knows.
     Unknown,

@@ -145,12 +145,12 @@ impl<'f> Measured<'f> {
     }
 
     fn after(&self, time_ns: Option<u64>) -> String {
-        time_ns.map_or_else(|| "never".to_owned(), |time_ns| ms(time_ns - self.fault.from_ns))
+        time_ns.map_or_else(|| "never".to_owned(), |time_ns| ms(time_ns.saturating_sub(self.fault.from_ns)))
     }
 
     fn judge(&self, max: u64) -> Option<Anomaly> {
         let Fault { kind, targets, from_ns, .. } = self.fault;
-        let waited_ns = self.unblocked.map_or(self.tried_for_ns, |at| at - from_ns);
+        let waited_ns = self.unblocked.map_or(self.tried_for_ns, |at| at.saturating_sub(*from_ns));
         let late = waited_ns > max.saturating_mul(1_000_000);
         late.then(|| {
             let words = format!(

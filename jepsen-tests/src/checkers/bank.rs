@@ -23,8 +23,9 @@ pub fn check(history: &History) -> Verdict {
     let Some(mut ledger) = opening.and_then(|span| Ledger::open(&span.invoke.value)) else {
         return verdict("bank", "no accounts were opened".to_owned(), Vec::new(), false);
     };
-    let transfers: Vec<_> = spans.iter().copied().filter(|span| span.f() == "transfer").collect();
-    let acknowledged = transfers.iter().filter(|span| span.ok().is_some()).count();
+    let transfers = spans.iter().filter(|span| span.f() == "transfer");
+    let transfers: Vec<_> = transfers.map(|span| (*span, changes(span))).collect();
+    let acknowledged = transfers.iter().filter(|(span, _)| span.ok().is_some()).count();
     let mut sweep = Sweep::new(transfers);
     let (mut reads, mut anomalies) = (0_u64, Vec::new());
     for span in &spans {
@@ -49,6 +50,9 @@ pub fn check(history: &History) -> Verdict {
     verdict("bank", summary, anomalies, reads > 0 && acknowledged > 0)
 }
 
+/// What a transfer does to which accounts.
+type Changes = Vec<(i64, i64)>;
+
 /// What every account holds for sure.
 struct Ledger {
     min: i64,
@@ -63,50 +67,58 @@ impl Ledger {
         Some(Ledger { min: int_at(value, "min")?, total, certain })
     }
 
-    fn advance<'h>(&mut self, sweep: &mut Sweep<'h>, from: &'h Event, to: &'h Event) {
-        for transfer in sweep.certain(from.index, to.index) {
-            for (account, change) in changes(&transfer) {
-                let balance = self.certain.entry(account).or_default();
-                *balance = balance.saturating_add(change);
-            }
+    fn advance<'h>(&mut self, sweep: &mut Sweep<'h, Changes>, from: &'h Event, to: &'h Event) {
+        for (account, change) in sweep.certain(from.index, to.index).flatten() {
+            let balance = self.certain.entry(account).or_default();
+            *balance = balance.saturating_add(change);
         }
     }
 
-    fn balance(&self, sweep: &Sweep<'_>, account: i64, to: &Event) -> Sum {
-        let possible = sweep.possible(to.index).flat_map(changes);
-        Sum {
-            certain: self.certain.get(&account).copied().unwrap_or(0),
-            possible: possible.filter(|(of, _)| *of == account).map(|(_, change)| change).collect(),
+    /// What each account can hold at a moment.
+    fn balances(&self, sweep: &Sweep<'_, Changes>, to: &Event) -> BTreeMap<i64, Sum> {
+        let sum =
+            |(account, certain): (&i64, &i64)| (*account, Sum { certain: *certain, possible: Vec::new() });
+        let mut sums: BTreeMap<i64, Sum> = self.certain.iter().map(sum).collect();
+        for (account, change) in sweep.possible(to.index).flat_map(|(_, changes)| changes) {
+            sums.entry(*account).or_default().possible.push(*change);
         }
+        sums
     }
 
-    fn judge_read(&self, sweep: &Sweep<'_>, span: &Span<'_>, end: &Event, anomalies: &mut Vec<Anomaly>) {
+    fn judge_read(
+        &self,
+        sweep: &Sweep<'_, Changes>,
+        span: &Span<'_>,
+        end: &Event,
+        anomalies: &mut Vec<Anomaly>,
+    ) {
         let line = end.index;
         let read = int_map(&end.value).map(|read| read.into_iter().collect::<BTreeMap<_, _>>());
         let Some(read) = read.filter(|read| read.keys().eq(self.certain.keys())) else {
-            let words = format!("line {line} does not tell a balance of each account");
+            let words = format!("Index {line} does not tell a balance of each account");
             return anomalies.push(anomaly("incomplete read", words, span.lines()));
         };
         let total: i64 = read.values().fold(0, |sum, balance| sum.saturating_add(*balance));
         if total != self.total {
             let words = format!(
-                "line {line} reads {total} in all accounts together, where there is always {}: it saw a part of a transfer",
+                "Index {line} reads {total} in all accounts together, where there is always {}: it saw a part of a transfer",
                 self.total
             );
             anomalies.push(anomaly("total changed", words, span.lines()));
         }
+        let sums = self.balances(sweep, end);
         for (account, balance) in read {
             if balance < self.min {
                 let words = format!(
-                    "line {line} reads {balance} in account {account}, which may not hold less than {}",
+                    "Index {line} reads {balance} in account {account}, which may not hold less than {}",
                     self.min
                 );
                 anomalies.push(anomaly("overdrawn", words, span.lines()));
             }
-            let sum = self.balance(sweep, account, end);
+            let sum = &sums[&account];
             if !sum.can_be(balance) {
                 let words = format!(
-                    "line {line} reads {balance} in account {account}: what was acknowledged before it began makes {}, and \
+                    "Index {line} reads {balance} in account {account}: what was acknowledged before it began makes {}, and \
                      what was under way or unknown, any part of it, does not explain the difference (at least {}, at most {})",
                     sum.certain,
                     sum.least(),
@@ -117,12 +129,12 @@ impl Ledger {
         }
     }
 
-    fn judge_refusal(&self, sweep: &Sweep<'_>, span: &Span<'_>, end: &Event) -> Option<Anomaly> {
+    fn judge_refusal(&self, sweep: &Sweep<'_, Changes>, span: &Span<'_>, end: &Event) -> Option<Anomaly> {
         let (from, amount) = (int_at(&span.invoke.value, "from")?, int_at(&span.invoke.value, "amount")?);
-        let least = self.balance(sweep, from, end).least();
+        let least = self.balances(sweep, end).get(&from)?.least();
         (least.saturating_sub(amount) >= self.min).then(|| {
             let words = format!(
-                "line {} says that account {from} could not give {amount}, but it held at least {least} all the time",
+                "Index {} says that account {from} could not give {amount}, but it held at least {least} all the time",
                 end.index
             );
             anomaly("refused without cause", words, span.lines())
@@ -130,7 +142,7 @@ impl Ledger {
     }
 }
 
-fn changes(transfer: &Span<'_>) -> Vec<(i64, i64)> {
+fn changes(transfer: &Span<'_>) -> Changes {
     let value = &transfer.invoke.value;
     match (int_at(value, "from"), int_at(value, "to"), int_at(value, "amount")) {
         (Some(from), Some(to), Some(amount)) if from != to => {

@@ -2,7 +2,7 @@
 //! over its capacity, no student over the credits; and each enrolment, drop and refusal is what the order of events allows.
 //!
 //! Reads histories as `workloads/registrar.rs` describes them. The first two are judged on what each read saw, the last by
-//! a search for an order, one pair of student and course at a time ([`super::presence`]).
+//! a search for an order, one pair of student and course at a time (`presence.rs`).
 
 mod reads;
 mod timelines;

@@ -9,8 +9,8 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// Violations that one verdict lists; more are counted only.
-pub(super) const ANOMALIES_MAX: usize = 50;
+/// Violations of one class that a verdict lists; more are counted only, since one mistake may show in every later read.
+const ANOMALIES_PER_CLASS_MAX: usize = 10;
 
 /// One operation of a client.
 #[derive(Clone, Copy, Debug)]
@@ -100,39 +100,42 @@ pub(super) fn verdict(
         (true, false) => Finding::Unknown,
     };
     if !anomalies.is_empty() {
-        summary = format!("{summary}; {} violations", anomalies.len());
-    }
-    if anomalies.len() > ANOMALIES_MAX {
-        summary = format!("{summary}, of which {ANOMALIES_MAX} are listed");
-        anomalies.truncate(ANOMALIES_MAX);
+        let mut counts = BTreeMap::new();
+        anomalies.retain(|anomaly| {
+            let count = counts.entry(anomaly.class.clone()).or_insert(0_usize);
+            *count += 1;
+            *count <= ANOMALIES_PER_CLASS_MAX
+        });
+        let counts: Vec<_> = counts.iter().map(|(class, count)| format!("{class}: {count}")).collect();
+        summary = format!("{summary}; violations: {}", counts.join(", "));
     }
     Verdict { checker: checker.to_owned(), finding, summary, anomalies, tables: Vec::new() }
 }
 
 /// Goes through operations in the order in which they began, and tells at each moment which have happened for sure and
-/// which may have. Moments come in order of their `from`.
-pub(super) struct Sweep<'h> {
-    coming: std::iter::Peekable<std::vec::IntoIter<Span<'h>>>,
-    pending: Vec<Span<'h>>,
+/// which may have. Moments come in order of their `from`. With each operation goes what it does.
+pub(super) struct Sweep<'h, T> {
+    coming: std::iter::Peekable<std::vec::IntoIter<(Span<'h>, T)>>,
+    pending: Vec<(Span<'h>, T)>,
 }
 
-impl<'h> Sweep<'h> {
-    pub(super) fn new(spans: Vec<Span<'h>>) -> Self {
-        Sweep { coming: spans.into_iter().peekable(), pending: Vec::new() }
+impl<'h, T> Sweep<'h, T> {
+    pub(super) fn new(all: Vec<(Span<'h>, T)>) -> Self {
+        Sweep { coming: all.into_iter().peekable(), pending: Vec::new() }
     }
 
-    /// Those that have become certain before the line `from`, each told once.
-    pub(super) fn certain(&mut self, from: u64, to: u64) -> Vec<Span<'h>> {
-        while let Some(next) = self.coming.next_if(|span| span.invoke.index < to) {
-            if next.failed().is_none() {
+    /// What those do that have become certain before the line `from`, each told once.
+    pub(super) fn certain(&mut self, from: u64, to: u64) -> impl Iterator<Item = T> {
+        while let Some(next) = self.coming.next_if(|(span, _)| span.invoke.index < to) {
+            if next.0.failed().is_none() {
                 self.pending.push(next);
             }
         }
-        self.pending.extract_if(.., |span| span.is_before(from)).collect()
+        self.pending.extract_if(.., move |(span, _)| span.is_before(from)).map(|(_, does)| does)
     }
 
-    /// Those that may have happened before the line `to`, and are not certain yet.
-    pub(super) fn possible(&self, to: u64) -> impl Iterator<Item = &Span<'h>> {
-        self.pending.iter().filter(move |span| span.may_be_before(to))
+    /// What those do that may have happened before the line `to`, and are not certain yet.
+    pub(super) fn possible(&self, to: u64) -> impl Iterator<Item = &(Span<'h>, T)> {
+        self.pending.iter().filter(move |(span, _)| span.may_be_before(to))
     }
 }

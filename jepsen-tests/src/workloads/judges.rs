@@ -1,4 +1,5 @@
-//! The judges of reads and writes, which know nothing of what records mean.
+//! The place of the judges of reads and writes, which know nothing of what records mean. Until they are there, a history
+//! of reads and writes counts as not judged.
 
 use crate::{
     history::History,

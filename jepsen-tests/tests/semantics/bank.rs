@@ -153,3 +153,17 @@ fn a_read_that_lacks_an_account_is_found() {
     assert_eq!(classes(&verdict), ["incomplete read"]);
     assert_eq!(verdict.anomalies.len(), 2);
 }
+
+#[test]
+fn a_mistake_that_every_later_read_shows_is_listed_a_few_times_and_counted() {
+    let mut written = open();
+    written.ok("transfer", transfer(0, 1, 4));
+    for _ in 0..100 {
+        written.ok("read", balances([10, 10, 10]));
+    }
+    written.ok("read", balances([10, 10, 9]));
+    let verdict = check(&written.history);
+    assert_eq!(classes(&verdict), ["total changed", "unexplained balance"]);
+    assert!(verdict.anomalies.len() <= 20, "{}", verdict.anomalies.len());
+    assert!(verdict.summary.contains("unexplained balance: 203"), "{}", verdict.summary);
+}

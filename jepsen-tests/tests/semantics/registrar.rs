@@ -141,7 +141,7 @@ fn an_acknowledged_enrolment_that_is_gone_is_lost() {
     assert_eq!(classes(&verdict), ["lost enrolment"]);
     let anomaly = &verdict.anomalies[0];
     assert!(anomaly.events.contains(&line) && anomaly.events.contains(&enrolled), "{anomaly:?}");
-    assert!(anomaly.words.contains(&format!("line {enrolled}")), "{}", anomaly.words);
+    assert!(anomaly.words.contains(&format!("index {enrolled}")), "{}", anomaly.words);
 }
 
 #[test]
@@ -261,10 +261,17 @@ fn refusals_without_cause_are_found() {
 }
 
 #[test]
-fn a_read_that_tells_nothing_is_found() {
-    let classes = found(|it| {
-        it.ok("enrol", pair(0, 0));
-        it.ok("read", Value::Keyword("missing".into()));
-    });
-    assert_eq!(classes, ["incomplete read"]);
+fn a_read_that_tells_nothing_or_of_a_student_that_is_gone_is_found() {
+    let gone = map(&[("record", Value::Nil)]);
+    let students = Value::Map(vec![(int(1), gone)]);
+    for value in [
+        Value::Keyword("missing".into()),
+        map(&[("students", students), ("courses", Value::Map(Vec::new()))]),
+    ] {
+        let classes = found(|it| {
+            it.ok("enrol", pair(0, 0));
+            it.ok("read", value);
+        });
+        assert_eq!(classes, ["impossible read"]);
+    }
 }

@@ -14,16 +14,18 @@ use crate::{
 use std::collections::BTreeMap;
 
 pub(super) fn judge(transactions: &[Transaction<'_>]) -> Vec<Anomaly> {
-    let adding = transactions.iter().filter(|one| adds(&one.parts).next().is_some());
-    let mut judge = Judge {
-        parts: adding.clone().map(|one| (one.span.invoke.index, &one.parts[..])).collect(),
-        sweep: Sweep::new(adding.map(|one| one.span).collect()),
-        certain: BTreeMap::new(),
-    };
+    let mut adding = Vec::new();
+    let mut bounds = BTreeMap::new();
+    for one in transactions {
+        let adds: Vec<Add> = adds(&one.parts).collect();
+        bounds.extend(adds.iter().map(|add| (add.counter, (add.min, add.max))));
+        if !adds.is_empty() {
+            adding.push((one.span, adds));
+        }
+    }
+    let mut judge = Judge { sweep: Sweep::new(adding), certain: BTreeMap::new(), bounds };
     transactions.iter().flat_map(|one| judge.judge(one)).collect()
 }
-
-type Parts<'h> = [(&'h str, i64, &'h Value)];
 
 struct Add {
     counter: i64,
@@ -32,30 +34,28 @@ struct Add {
     max: i64,
 }
 
-fn adds(parts: &Parts<'_>) -> impl Iterator<Item = Add> {
+fn adds(parts: &[(&str, i64, &Value)]) -> impl Iterator<Item = Add> {
     parts.iter().filter(|(name, ..)| *name == "add").filter_map(|(_, counter, with)| {
         let [delta, min, max] = ints(with)?[..] else { return None };
         Some(Add { counter: *counter, delta, min, max })
     })
 }
 
-struct Judge<'t, 'h> {
-    /// The micro-operations of who adds, by the line where it began.
-    parts: BTreeMap<u64, &'t Parts<'h>>,
-    sweep: Sweep<'h>,
+struct Judge<'h> {
+    sweep: Sweep<'h, Vec<Add>>,
     certain: BTreeMap<i64, i64>,
+    bounds: BTreeMap<i64, (i64, i64)>,
 }
 
-impl<'h> Judge<'_, 'h> {
+impl<'h> Judge<'h> {
     fn judge(&mut self, one: &Transaction<'h>) -> Vec<Anomaly> {
         let refused = one.span.refused_as("bound");
         match (one.span.ok(), refused) {
             (Some(end), _) if one.parts.iter().any(|(name, ..)| *name == "count") => {
                 self.advance(&one.span, end);
-                let reads = one.parts.iter().enumerate().filter(|(_, (name, ..))| *name == "count");
-                reads
-                    .flat_map(|(place, (_, counter, saw))| self.judge_read(one, place, *counter, saw, end))
-                    .collect()
+                let parts = one.parts.iter().enumerate();
+                let reads = parts.filter(|(_, (name, ..))| *name == "count");
+                reads.flat_map(|(place, _)| self.judge_read(one, place, end)).collect()
             }
             (None, Some(end)) => {
                 self.advance(&one.span, end);
@@ -66,43 +66,35 @@ impl<'h> Judge<'_, 'h> {
     }
 
     fn advance(&mut self, span: &Span<'h>, end: &Event) {
-        for certain in self.sweep.certain(span.invoke.index, end.index) {
-            for add in adds(self.parts[&certain.invoke.index]) {
-                let sum = self.certain.entry(add.counter).or_default();
-                *sum = sum.saturating_add(add.delta);
-            }
+        for add in self.sweep.certain(span.invoke.index, end.index).flatten() {
+            let sum = self.certain.entry(add.counter).or_default();
+            *sum = sum.saturating_add(add.delta);
         }
     }
 
     /// What the counter can be to a transaction; its own adds are left out.
     fn sum(&self, one: &Transaction<'h>, counter: i64, end: &Event) -> Sum {
-        let others = self.sweep.possible(end.index).filter(|span| span.invoke.index != one.span.invoke.index);
-        let possible = others.flat_map(|span| adds(self.parts[&span.invoke.index]));
+        let possible = self.sweep.possible(end.index);
+        let others = possible.filter(|(span, _)| span.invoke.index != one.span.invoke.index);
+        let adds = others.flat_map(|(_, adds)| adds).filter(|add| add.counter == counter);
         Sum {
             certain: self.certain.get(&counter).copied().unwrap_or(0),
             // Adds of one transaction happen together; as changes on their own they explain more, never less.
-            possible: possible.filter(|add| add.counter == counter).map(|add| add.delta).collect(),
+            possible: adds.map(|add| add.delta).collect(),
         }
     }
 
-    fn judge_read(
-        &self,
-        one: &Transaction<'h>,
-        place: usize,
-        counter: i64,
-        saw: &Value,
-        end: &Event,
-    ) -> Vec<Anomaly> {
-        let line = end.index;
+    fn judge_read(&self, one: &Transaction<'h>, place: usize, end: &Event) -> Vec<Anomaly> {
+        let (line, (_, counter, saw)) = (end.index, one.parts[place]);
         let Some(count) = int(saw) else {
-            let words = format!("line {line} does not tell what it read in counter {counter}");
+            let words = format!("Index {line} does not tell what it read in counter {counter}");
             return vec![anomaly("incomplete read", words, one.span.lines())];
         };
         let mut anomalies = Vec::new();
-        let bounds = self.parts.values().flat_map(|parts| adds(parts)).find(|add| add.counter == counter);
-        if let Some(Add { min, max, .. }) = bounds.filter(|add| count < add.min || count > add.max) {
+        let bounds = self.bounds.get(&counter);
+        if let Some((min, max)) = bounds.filter(|(min, max)| count < *min || count > *max) {
             let words =
-                format!("line {line} reads {count} in counter {counter}, whose bounds are {min} and {max}");
+                format!("Index {line} reads {count} in counter {counter}, whose bounds are {min} and {max}");
             anomalies.push(anomaly("out of bounds", words, one.span.lines()));
         }
         let mut sum = self.sum(one, counter, end);
@@ -110,8 +102,8 @@ impl<'h> Judge<'_, 'h> {
         sum.certain = own.fold(sum.certain, |sum, add| sum.saturating_add(add.delta));
         if !sum.can_be(count) {
             let words = format!(
-                "line {line} reads {count} in counter {counter}: what was acknowledged before it began makes {}, and what was \
-                 under way or unknown, any part of it, does not explain the difference (at least {}, at most {})",
+                "Index {line} reads {count} in counter {counter}: what was acknowledged before it began makes {}, and what \
+                 was under way or unknown, any part of it, does not explain the difference (at least {}, at most {})",
                 sum.certain,
                 sum.least(),
                 sum.most()
@@ -126,16 +118,12 @@ impl<'h> Judge<'_, 'h> {
         // With several bounds in one transaction, nobody says which was broken.
         let (Some(add), None) = (all.next(), all.next()) else { return None };
         let sum = self.sum(one, add.counter, end);
-        let fits = sum.least().saturating_add(add.delta) >= add.min
-            && sum.most().saturating_add(add.delta) <= add.max;
+        let (least, most) = (sum.least(), sum.most());
+        let fits = least.saturating_add(add.delta) >= add.min && most.saturating_add(add.delta) <= add.max;
         fits.then(|| {
             let words = format!(
-                "line {} says that {} can't be added to counter {}, but it was between {} and {} all the time",
-                end.index,
-                add.delta,
-                add.counter,
-                sum.least(),
-                sum.most()
+                "Index {} says that {} can't be added to counter {}, but it was between {least} and {most} all the time",
+                end.index, add.delta, add.counter
             );
             anomaly("refused without cause", words, one.span.lines())
         })

@@ -29,7 +29,7 @@ pub(super) fn judge(transactions: &[Transaction<'_>]) -> Vec<Anomaly> {
         for (place, (_, key, with)) in one.parts.iter().enumerate().filter(|(_, (name, ..))| *name == "items")
         {
             let Some(list) = ints(with) else {
-                let words = format!("line {} does not tell what it read in list {key}", end.index);
+                let words = format!("Index {} does not tell what it read in list {key}", end.index);
                 anomalies.push(anomaly("incomplete read", words, one.span.lines()));
                 continue;
             };
@@ -61,19 +61,19 @@ fn judge_read(
     for value in list {
         if !there.insert(*value) {
             let words =
-                format!("line {line} reads {value} in list {key} more than once: it was applied again");
+                format!("Index {line} reads {value} in list {key} more than once: it was applied again");
             let lines = writers.and_then(|all| all.get(value)).map(Span::lines).unwrap_or_default();
             anomalies.push(anomaly("applied twice", words, [one.span.lines(), lines].concat()));
             continue;
         }
         match writers.and_then(|all| all.get(value)) {
             None => {
-                let words = format!("line {line} reads {value} in list {key}, which nobody appended");
+                let words = format!("Index {line} reads {value} in list {key}, which nobody appended");
                 anomalies.push(anomaly("from nowhere", words, one.span.lines()));
             }
             Some(writer) if writer.failed().is_some() => {
                 let words = format!(
-                    "line {line} reads {value} in list {key}, but the transaction of line {} that appends it was aborted",
+                    "Index {line} reads {value} in list {key}, but the transaction of index {} that appends it was aborted",
                     writer.invoke.index
                 );
                 anomalies.push(anomaly(
@@ -84,7 +84,7 @@ fn judge_read(
             }
             Some(writer) if writer.invoke.index > line || own_after.contains(value) => {
                 let words = format!(
-                    "line {line} reads {value} in list {key} before the append of line {} was its turn",
+                    "Index {line} reads {value} in list {key} before the append of index {} was its turn",
                     writer.invoke.index
                 );
                 anomalies.push(anomaly("seen too early", words, [one.span.lines(), writer.lines()].concat()));
@@ -98,7 +98,7 @@ fn judge_read(
         .filter(|(value, writer)| own_before.contains(value) || writer.is_before(one.span.invoke.index));
     for (value, writer) in due.filter(|(value, _)| !there.contains(value)) {
         let words = format!(
-            "line {line} lacks {value} in list {key}, which line {} appended before",
+            "Index {line} lacks {value} in list {key}, which index {} appended before",
             writer.ok().map_or(writer.invoke.index, |end| end.index)
         );
         anomalies.push(anomaly("lost", words, [one.span.lines(), writer.lines()].concat()));
@@ -113,7 +113,7 @@ fn judge_order(key: i64, lists: &[(u64, Vec<i64>)]) -> Vec<Anomaly> {
     let differ = lists.iter().filter(|(_, list)| !longest.starts_with(list));
     let anomalies = differ.map(|(line, list)| {
         let words = format!(
-            "line {line} reads list {key} as {list:?}, and line {longest_line} as {longest:?}: one is not how the other began"
+            "Index {line} reads list {key} as {list:?}, and index {longest_line} as {longest:?}: one is not how the other began"
         );
         anomaly("order changed", words, vec![*line, *longest_line])
     });

@@ -57,20 +57,23 @@ fn side<T>(value: &Value, name: &str, of: impl Fn(&Value) -> Option<T>) -> Resul
     let all = at(value, name).and_then(entries).ok_or_else(|| format!("it has no {name}"))?;
     let read = all.iter().map(|(id, fields)| {
         let understood = int(id).zip(of(fields));
-        understood.ok_or_else(|| format!("{id:?} of its {name} is {fields:?}"))
+        understood.ok_or_else(|| match at(fields, "record") {
+            Some(Value::Nil) => format!("{id:?} of its {name} is not there at all, though it was added"),
+            Some(_) | None => format!("{id:?} of its {name} is {fields:?}"),
+        })
     });
     read.collect()
 }
 
 pub(super) fn unreadable(span: &Span<'_>, what: &str) -> Anomaly {
-    let words = format!("line {} does not tell what it read: {what}", line(span));
-    anomaly("incomplete read", words, span.lines())
+    let words = format!("Index {} does not read students and courses as they can be: {what}", line(span));
+    anomaly("impossible read", words, span.lines())
 }
 
 pub(super) fn judge(seen: &Seen, span: &Span<'_>, limits: &Limits) -> Vec<Anomaly> {
     let mut found = Vec::new();
     let mut note = |class, words: String| {
-        found.push(anomaly(class, format!("line {} reads {words}", line(span)), span.lines()));
+        found.push(anomaly(class, format!("Index {} reads {words}", line(span)), span.lines()));
     };
     for (id, student) in &seen.students {
         for (course, read) in &seen.courses {

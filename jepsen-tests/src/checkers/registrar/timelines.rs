@@ -160,14 +160,14 @@ fn unexplained(bit: Bit, told: &[(Says, Span<'_>)], index: usize) -> Anomaly {
     let last = before.max_by_key(|(_, other)| other.ok().map(|end| end.index));
     let because = match last {
         Some((_, last)) => format!(
-            "the last acknowledged change before it is the {} of line {}",
+            "the last acknowledged change before it is the {} of index {}",
             last.f(),
             last.ok().map_or(last.invoke.index, |end| end.index)
         ),
         None => "no acknowledged change came before it".to_owned(),
     };
     let words =
-        format!("line {line} {claim}; {because}, and no order of what was under way or unknown explains it");
+        format!("Index {line} {claim}; {because}, and no order of what was under way or unknown explains it");
     let lines = last.map(|(_, last)| last.lines()).unwrap_or_default();
     anomaly(class, words, [span.lines(), lines].concat())
 }
