@@ -48,7 +48,7 @@ impl<R: BufRead> Events<R> {
                     what: format!("a line has at most {LINE_BYTES_MAX} bytes"),
                 }));
             }
-            let text = std::str::from_utf8(&self.buffer).map_err(|error| {
+            let text = std::str::from_utf8(self.buffer.trim_ascii_end()).map_err(|error| {
                 self.fault(Fault { offset: error.valid_up_to(), what: "this is not UTF-8".into() })
             })?;
             let Some(event) = (self.parse)(text).map_err(|fault| self.fault(fault))? else { continue };
