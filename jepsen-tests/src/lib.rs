@@ -3,6 +3,7 @@
 //! Where to find what:
 //! - [`history`]: what clients saw, in the forms that outside judges read,
 //! - [`workload`]: what clients ask for, and what must be true of the answers,
+//! - [`simulator`]: whole clusters in one thread and in virtual time, from one seed,
 //! - [`verdict`]: what a checker says,
 //! - [`run`]: what a run leaves behind.
 //!

@@ -224,10 +224,11 @@ options! {
     /// Requests that a faulty client sends under an id that stands for something else (R12).
     twin_per_mille: u64 = 0, 0..=1000;
 
-    /// A fault that never heals, alone, while everything else must go on.
+    /// A fault that never heals, alone, while everything else must go on. With other faults beside it, more may block.
     lasting: Lasting = Lasting::None, 0..=0;
 
-    /// 1: nothing goes wrong, requests have all the time they want, and yet none may take long (locks, queues, wounds).
+    /// 1: nothing goes wrong, requests have all the time they want, and yet none may take long (locks, queues, wounds). Only
+    /// for fast networks and disks without faults: what they delay is not told apart.
     patient: u64 = 0, 0..=1;
 
     /// A session that nobody used for this long is ended, in milliseconds.
