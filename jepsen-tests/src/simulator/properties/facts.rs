@@ -52,6 +52,8 @@ pub(crate) struct Facts {
     granted: BTreeMap<(ClientName, NodeId), SessionId>,
     /// The highest watermark that a client ever said.
     said: BTreeMap<SessionKey, Sequence>,
+    /// Everyone who votes on a subject, as its client asked for it.
+    voters: BTreeMap<Subject, Vec<NodeId>>,
     nothing: BTreeMap<NodeId, Held>,
 }
 
@@ -87,6 +89,12 @@ impl Facts {
 
     /// Notes how far a client says that it has its answers.
     pub(crate) fn note_asked(&mut self, client: &ClientName, message: &Message) {
+        if let Message::Begin(begin) = message
+            && !self.voters.contains_key(&begin.subject)
+        {
+            let voters = begin.branches.iter().map(|branch| branch.participant).collect();
+            self.voters.insert(begin.subject.clone(), voters);
+        }
         let (session, watermark) = match message {
             Message::Begin(begin) => (begin.subject.txn.session, begin.watermark),
             Message::KeepSession { session, watermark } => (*session, *watermark),
@@ -105,6 +113,11 @@ impl Facts {
     /// What a participant ever held of an id.
     pub(crate) fn at(&self, node: NodeId, txn: &TxnId) -> Option<&Held> {
         self.txns.get(txn)?.get(&node)
+    }
+
+    /// Whether a participant votes on a subject, as its client asked for it.
+    pub(crate) fn votes_on(&self, node: NodeId, subject: &Subject) -> bool {
+        self.voters.get(subject).is_some_and(|voters| voters.contains(&node))
     }
 
     /// Everyone who votes on a subject, if anybody ever held it.
