@@ -18,7 +18,13 @@ use assent_lab::{
     workload::Workload,
     workloads::{self, WorkloadOptions},
 };
-use std::{fs, path::Path, time::Duration};
+use rustix::process::{Pid, Signal};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 fn options(folder: &Path, seed: u64, nemeses: &str) -> AttackOptions {
     machine::build();
@@ -91,6 +97,65 @@ fn a_program_that_is_not_there_is_named_and_nothing_is_made() {
     assert!(matches!(&error, AttackError::Missing { .. }));
     assert!(error.to_string().contains("nothing") && error.to_string().contains("cargo build"), "{error}");
     assert!(!folder.path().join("run").exists());
+}
+
+/// For [`child`]: the folder of its run.
+const CHILD_FOLDER: &str = "ASSENT_TEST_CHILD_FOLDER";
+
+/// A run in a process of its own, to be ended by signals.
+#[test]
+#[ignore = "started by other tests"]
+fn child() {
+    let folder = std::env::var(CHILD_FOLDER).expect("the folder is named");
+    let mut options = options(Path::new(&folder), 9, "kill,stop,partitions,disk-full");
+    options.duration = Duration::from_secs(600);
+    let ended = attack(&options, Box::new(Appends::default()));
+    assert!(matches!(ended, Err(AttackError::Interrupted)), "{ended:?}");
+}
+
+/// Starts [`child`] and waits until its clients are at work.
+fn start_child(folder: &Path) -> std::process::Child {
+    machine::build();
+    let mut command = Command::new(std::env::current_exe().expect("a test has a path"));
+    command.args(["--ignored", "--exact", "child"]).env(CHILD_FOLDER, folder);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    while !folder.join("schedule.json").exists() {
+        assert!(child.try_wait().expect("it is ours").is_none(), "the run has ended early");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    child
+}
+
+fn signal(child: &std::process::Child, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid")).expect("a pid");
+    rustix::process::kill_process(pid, signal).expect("it runs");
+}
+
+#[test]
+fn asked_to_end_a_run_removes_everything() {
+    for asked in [Signal::TERM, Signal::INT] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut child = start_child(folder.path());
+        signal(&child, asked);
+        assert!(child.wait().expect("it is ours").success(), "the run did not say that it was interrupted");
+        machine::assert_nothing_left_of(child.id(), folder.path());
+    }
+}
+
+#[test]
+fn what_a_killed_run_has_left_the_next_one_removes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut child = start_child(folder.path());
+    signal(&child, Signal::KILL);
+    child.wait().expect("it is ours");
+    let next = tempfile::tempdir().expect("a folder");
+    let mut options = options(next.path(), 1, "none");
+    options.duration = Duration::from_secs(1);
+    let run = attack(&options, Box::new(Appends::default())).expect("it can be attacked");
+    assert_all_holds(&run);
+    machine::assert_nothing_left_of(child.id(), folder.path());
+    machine::assert_nothing_left(next.path());
 }
 
 /// That of `ASSENT_WORKLOAD`, or lists.

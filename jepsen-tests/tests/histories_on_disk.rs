@@ -207,7 +207,7 @@ fn what_is_wrong_with_edn_is_told_with_its_place() {
     let begin = "{:index 0, :time 1000, :process 0, :type :invoke, :f :txn, :value []}";
     for (second, told) in [
         ("[1 2]", "line 2, column 1: an event begins with '{', but here is '['"),
-        ("{:index 1}", "line 2, column 12: the event has no :time"),
+        ("{:index 1}", "line 2, column 11: the event has no :time"),
         ("{:index -1}", "line 2, column 9: :index is a whole number from 0, not -1"),
         ("{:index 1.5}", "line 2, column 9: \"1.5\" is no whole number of 64 bits"),
         ("{:type :invoked}", "line 2, column 8: :type is one of :invoke :ok :fail :info, not :invoked"),

@@ -18,7 +18,7 @@ use super::{
 };
 
 /// Edges that are looked at to find shorter cycles, for each class, at most.
-const WORK_MAX: u64 = 20_000_000;
+const WORK_MAX: u64 = 4_000_000;
 
 /// One step of a cycle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -141,22 +141,34 @@ impl Hunt<'_> {
         one_anti: bool,
     ) -> Option<Vec<Edge>> {
         let component = components.component(*members.first()?);
-        let mut best: Option<Vec<Edge>> = None;
+        let inside = |node| components.component(node) == component;
+        let anti = |edge: &Edge| matches!(edge.kind, Kind::Anti | Kind::AntiTimed);
         let work_max = self.paths.work + WORK_MAX;
-        for start in members.iter().copied() {
-            let length_max = best.as_ref().map_or(usize::MAX, |edges| edges.len() - 1);
-            let anti = |edge: &Edge| matches!(edge.kind, Kind::Anti | Kind::AntiTimed);
-            if one_anti && !self.graph.from(start).iter().any(anti) {
-                continue;
+        // Every component has a cycle, but not every one has a cycle with a single anti-dependency.
+        let certain = !one_anti;
+        let mut best: Option<Vec<Edge>> = None;
+        // Short cycles are found by short searches, wherever they are; only if there are none is the work great.
+        for limit in [2, 3, 4, 8, usize::MAX] {
+            for start in members.iter().copied() {
+                if one_anti && !self.graph.from(start).iter().any(anti) {
+                    continue;
+                }
+                let length_max = best.as_ref().map_or(limit, |edges| edges.len() - 1);
+                let way = Way { kinds, one_anti, length_max };
+                best = self.paths.shortest(start, way, inside, |txn| txn == start).or(best);
+                let tired = self.paths.work > work_max;
+                if best.as_ref().is_some_and(|edges| tired || edges.len() <= 5) || tired && !certain {
+                    return best;
+                }
+                if tired && limit < usize::MAX {
+                    break;
+                }
             }
-            let way = Way { kinds, one_anti, length_max };
-            let inside = |node| components.component(node) == component;
-            best = self.paths.shortest(start, way, inside, |txn| txn == start).or(best);
-            if best.as_ref().is_some_and(|edges| edges.len() == 2) || self.paths.work > work_max {
-                break;
+            if best.is_some() {
+                return best;
             }
         }
-        best
+        None
     }
 
     /// Transactions from which a way leads to one that had ended before they began; shortest ways first.

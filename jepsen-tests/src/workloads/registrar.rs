@@ -137,7 +137,7 @@ impl Workload for Registrar {
             let capacity = Value::Int(i64::try_from(self.capacity).unwrap_or(i64::MAX));
             let credits = Value::Int(transactions::credits(course));
             let value = map([("course", Value::Int(course)), ("credits", credits), ("capacity", capacity)]);
-            Invocation::new("add-course", value, vec![transactions::set_state(course, true)])
+            Invocation::new("add-course", value, transactions::add_course(course, self.capacity))
         });
         students.chain(courses).collect()
     }

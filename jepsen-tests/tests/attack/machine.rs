@@ -38,8 +38,13 @@ fn products() -> PathBuf {
     own.ancestors().nth(2).expect("it is in target/release/deps").to_owned()
 }
 
-/// No namespace, device, mount, process or ledger of this process, and no process that knows the run's folder.
+/// Nothing is left of a run of this process.
 pub(crate) fn assert_nothing_left(folder: &Path) {
+    assert_nothing_left_of(std::process::id(), folder);
+}
+
+/// Nothing is left of a run of some process in this folder: no mount, no process that knows the folder, no namespace.
+pub(crate) fn assert_nothing_left_of(pid: u32, folder: &Path) {
     let folder = folder.display().to_string();
     let mounts = fs::read_to_string("/proc/self/mounts").expect("it is Linux");
     assert!(!mounts.contains(&folder), "{mounts}");
@@ -48,7 +53,7 @@ pub(crate) fn assert_nothing_left(folder: &Path) {
         assert!(!command.contains(&folder), "{command} still runs");
     }
     // Other tests of this process may be at work: their namespaces are named in ledgers that are there.
-    let prefix = format!("assent-lab-{}-", std::process::id());
+    let prefix = format!("assent-lab-{pid}-");
     let ledgers: Vec<String> =
         names(&std::env::temp_dir()).filter(|name| name.starts_with(&prefix)).collect();
     let owned = |name: &str| {

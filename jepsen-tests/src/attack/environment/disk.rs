@@ -51,6 +51,12 @@ impl Disk {
         self.resize(SIZE_BYTES)
     }
 
+    /// Copies what is on it to where it stays when the file system goes.
+    pub(crate) fn save(&self) -> Result<(), AttackError> {
+        let copy = self.path.with_extension("kept");
+        command::run("cp", &["-a", &self.path.display().to_string(), &copy.display().to_string()]).map(|_| ())
+    }
+
     fn resize(&self, bytes: u64) -> Result<(), AttackError> {
         let options = format!("remount,size={bytes}");
         command::run("mount", &["-o", &options, &self.path.display().to_string()]).map(|_| ())

@@ -8,7 +8,8 @@ use crate::attack::error::{AttackError, file};
 use rustix::process::Signal;
 use std::{
     fs::{self, File, OpenOptions},
-    io::Write,
+    io::{ErrorKind, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
@@ -101,6 +102,10 @@ pub(crate) fn remove_leftovers() -> Vec<String> {
 }
 
 fn remove_leftover(path: &Path) -> Option<String> {
+    // Anyone may write where ledgers are, and nobody else's word ends processes here.
+    if fs::metadata(path).ok()?.uid() != rustix::process::geteuid().as_raw() {
+        return None;
+    }
     let text = fs::read_to_string(path).ok()?;
     let mut lines = text.lines();
     let owner = lines.next().and_then(|line| parse_process(line.strip_prefix("run ")?))?;
@@ -109,9 +114,13 @@ fn remove_leftover(path: &Path) -> Option<String> {
     }
     let entries: Vec<Entry> = lines.filter_map(Entry::parse).collect();
     match remove_all(&entries) {
-        Ok(()) => {
-            fs::remove_file(path).err().map(|error| format!("can't remove {}: {error}", path.display()))
-        }
+        Ok(()) => match fs::remove_file(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Some(format!("can't remove {}: {error}", path.display()))
+            }
+            // Another run may have been quicker.
+            Ok(()) | Err(_) => None,
+        },
         Err(why) => Some(format!("a dead run left something behind: {why}")),
     }
 }
@@ -189,10 +198,15 @@ fn unmount(path: &Path) -> Result<(), String> {
 }
 
 fn delete_namespace(name: &str) -> Result<(), String> {
-    if !Path::new("/run/netns").join(name).exists() {
+    let there = || Path::new("/run/netns").join(name).exists();
+    if !there() {
         return Ok(());
     }
-    command::run("ip", &["netns", "delete", name]).map(|_| ()).map_err(|error| error.to_string())
+    match command::run("ip", &["netns", "delete", name]) {
+        // Another run that removes the same leftovers may have been quicker.
+        Err(error) if there() => Err(error.to_string()),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Where ledgers are: one place for all users of this machine's network.

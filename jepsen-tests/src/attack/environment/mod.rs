@@ -135,6 +135,12 @@ impl Environment {
         Ok(())
     }
 
+    /// Ends all nodes, and saves what would go with the environment.
+    pub(crate) fn save(&self) -> Result<(), AttackError> {
+        self.nodes.iter().for_each(NodeHandle::kill);
+        self.nodes.iter().filter_map(|node| node.disk.as_ref()).try_for_each(Disk::save)
+    }
+
     /// Ends every fault, and starts what is down and was not killed for good.
     pub(crate) fn heal(&self) -> Result<(), AttackError> {
         self.links.heal()?;

@@ -57,6 +57,8 @@ struct Life {
     /// It stays down.
     gone: bool,
     starts: u32,
+    /// How often it had to be killed because it did not end in time when it was asked to.
+    slow_ends: u32,
     /// It ended by itself, and nobody had made it.
     unexplained: Vec<ExitStatus>,
 }
@@ -124,13 +126,16 @@ impl NodeHandle {
         process.signal(Signal::TERM);
         let asked = Instant::now();
         while asked.elapsed() < grace {
-            if !matches!(child.try_wait(), Ok(None)) {
+            if let Ok(Some(status)) = child.try_wait() {
                 life.child = None;
+                // Asked to end, a node says that all is well.
+                life.unexplained.extend((!status.success()).then_some(status));
                 return true;
             }
             std::thread::sleep(POLL_EVERY);
         }
         life.kill();
+        life.slow_ends += 1;
         false
     }
 
@@ -158,6 +163,11 @@ impl NodeHandle {
     /// How often it was started.
     pub(crate) fn starts(&self) -> u32 {
         self.life().starts
+    }
+
+    /// How often it did not end in time when it was asked to.
+    pub(crate) fn slow_ends(&self) -> u32 {
+        self.life().slow_ends
     }
 
     /// How it ended by itself, each time that nobody had made it.

@@ -44,7 +44,13 @@ pub(super) fn nodes(cluster: &Environment, ready: &Result<(), AttackError>) -> V
         }
     }
     let starts: u32 = cluster.nodes.iter().map(|node| node.starts()).sum();
-    verdict("nodes", format!("{} nodes, started {starts} times in all", cluster.nodes.len()), anomalies)
+    let slow: u32 = cluster.nodes.iter().map(|node| node.slow_ends()).sum();
+    let mut summary = format!("{} nodes, started {starts} times in all", cluster.nodes.len());
+    if slow > 0 {
+        let _ =
+            write!(summary, "; {slow} times one did not end in time when it was asked to, and was killed");
+    }
+    verdict("nodes", summary, anomalies)
 }
 
 /// That an operation can't be committed though all faults are over, with what the nodes know.

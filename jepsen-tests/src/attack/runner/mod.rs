@@ -66,13 +66,15 @@ pub fn attack(options: &AttackOptions, workload: Box<dyn Workload>) -> Result<Ru
     drop(runtime);
     let seen = attacked?;
     files::metrics(&cluster)?;
-    let (layout, nodes) =
-        (cluster.layout.clone(), cluster.nodes.iter().map(|node| node.name().to_owned()).collect());
-    let notes = cluster.notes.clone();
+    let keep = options.keep || seen.verdicts.iter().any(|verdict| verdict.finding == Finding::Violated);
+    if keep {
+        cluster.save()?;
+    }
+    let nodes = cluster.nodes.iter().map(|node| node.name().to_owned()).collect();
+    let (files, notes) = (cluster.layout.cluster(), cluster.notes.clone());
     drop(cluster);
-    let holds = seen.verdicts.iter().all(|verdict| verdict.finding != Finding::Violated);
-    if holds && !options.keep {
-        std::fs::remove_dir_all(layout.cluster()).map_err(super::error::file("remove", &layout.cluster()))?;
+    if !keep {
+        std::fs::remove_dir_all(&files).map_err(super::error::file("remove", &files))?;
     }
     let run = Run {
         instrument: "attack".to_owned(),

@@ -21,6 +21,16 @@ pub(super) fn set_state(course: i64, open: bool) -> Operation {
     Operation::Set { record: record("course", course), field: field("state"), value: state(open) }
 }
 
+/// With what `assent verify` compares: the credits of schedules, the lengths of rosters.
+pub(super) fn add_course(course: i64, capacity: u64) -> Vec<Operation> {
+    let set = |name, number| {
+        let value = Stored::Int(number);
+        Operation::Set { record: record("course", course), field: field(name), value }
+    };
+    let capacity = i64::try_from(capacity).unwrap_or(i64::MAX);
+    vec![set_state(course, true), set("credits", credits(course)), set("capacity", capacity)]
+}
+
 pub(super) fn add_student(student: i64) -> Vec<Operation> {
     let set = |name, value| Operation::Set { record: record("student", student), field: field(name), value };
     vec![set("status", Stored::Text("active".to_owned())), set("credits", Stored::Int(0))]
