@@ -143,7 +143,7 @@ impl Participant {
         let patience_ms =
             if self.reachable.contains(&sponsor.node) { self.config.limits.vote_age_ms } else { 0 };
         self.agenda.set(Due::Entry(subject.txn.clone()), turn.now.after_ms(patience_ms));
-        self.entries.insert(subject.txn.clone(), Entry::InDoubt(doubt));
+        self.entries.insert(subject.txn.clone(), Entry::InDoubt(Box::new(doubt)));
         self.send_vote(Peer::Node(sponsor.node), &subject, turn);
     }
 
@@ -322,7 +322,7 @@ impl Participant {
     ) {
         turn.store.write(Write::PutTxn(subject.txn.clone(), TxnRecord::Decided(decided.clone())));
         let ended = Ended { decided, held: BTreeSet::from([self.config.node]), told: 0 };
-        self.entries.insert(subject.txn.clone(), Entry::Ended(ended));
+        self.entries.insert(subject.txn.clone(), Entry::Ended(Box::new(ended)));
         self.agenda.set(Due::Entry(subject.txn.clone()), turn.now.after_ms(self.config.limits.exchange_ms));
         self.forget_if_held_by_all(&subject.txn, turn);
     }
