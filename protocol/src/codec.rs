@@ -24,8 +24,10 @@ pub enum DecodeError {
     Trailing(usize),
 }
 
+/// Without a limit of its own, which would be counted at every number: frames are bounded before they are decoded, and a length
+/// in them allocates for what has been read, and a mebibyte at most ahead of it (serde).
 fn config() -> impl bincode::config::Config {
-    bincode::config::standard().with_limit::<FRAME_BYTES_MAX>()
+    bincode::config::standard()
 }
 
 /// Room for the bytes of most values: a vector that starts empty would be moved several times.

@@ -338,7 +338,12 @@ impl Locks {
 
     /// Gives back what is held of these records, and notes who may go on.
     pub fn release<'a>(&mut self, age: &Age, records: impl Iterator<Item = &'a RecordId>) {
+        let mut last = None;
         for id in records {
+            // One record is often named by several operations in a row.
+            if last.replace(id) == Some(id) {
+                continue;
+            }
             let Some(locks) = self.records.get_mut(id) else { continue };
             locks.holders.remove(age);
             self.woken.extend(locks.waiters.iter().cloned());
