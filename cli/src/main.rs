@@ -34,6 +34,12 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What ships keeps every rule.
+const _: () = assert!(
+    !assent_protocol::canary::AVAILABLE,
+    "the feature `canaries` breaks rules on purpose: build `assent` without it"
+);
+
 fn main() -> ExitCode {
     let program = args::Program::parse();
     let json = program.global.output().is_json();

@@ -13,6 +13,8 @@ mod campus;
 mod common;
 #[path = "kills/desk.rs"]
 mod desk;
+#[path = "kills/disk.rs"]
+mod disk;
 #[path = "kills/each_participant_killed_in_turn.rs"]
 mod each_participant_killed_in_turn;
 #[path = "kills/figures.rs"]

@@ -15,6 +15,8 @@
 //! Not here: anything that a node needs to run.
 
 pub mod attack;
+#[cfg(feature = "canaries")]
+pub mod canaries;
 pub mod checkers;
 pub mod history;
 pub mod model;

@@ -31,14 +31,19 @@ impl Directory {
         pick(nodes, record.id())
     }
 
-    /// The participant that grants and ends the sessions of a client.
-    pub fn session_owner(&self, client: &ClientName) -> NodeId {
-        pick(&self.all, client.as_str())
+    /// The participants that may grant a session to a client, in the order in which they are asked.
+    pub fn granters(&self, client: &ClientName) -> impl Iterator<Item = NodeId> {
+        let first = index(&self.all, client.as_str());
+        self.all.iter().cycle().skip(first).take(self.all.len()).copied()
     }
 }
 
 fn pick(nodes: &[NodeId], key: &str) -> NodeId {
-    nodes[(fnv1a(key) % nodes.len() as u64) as usize]
+    nodes[index(nodes, key)]
+}
+
+fn index(nodes: &[NodeId], key: &str) -> usize {
+    (fnv1a(key) % nodes.len() as u64) as usize
 }
 
 /// FNV-1a, 64 bits: stable for ever, since it says where data is.

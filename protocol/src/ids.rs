@@ -178,12 +178,6 @@ number!(
     u16
 );
 number!(
-    /// A client session, granted by the cluster and rising for ever per client name: the high 32 bits are
-    /// the second in which the granting counter was created, the low 32 bits count.
-    SessionId,
-    u64
-);
-number!(
     /// The number of a request within its session, from 1.
     Sequence,
     u64
@@ -203,6 +197,61 @@ number!(
     Time,
     u64
 );
+
+/// A client session. The high 16 bits are the participant that granted it; the low 48 bits rise for ever per client and
+/// granter. They begin with the second in which the counter was created, times 65,536, so that a counter that is created
+/// again begins above all that the lost one has given. Text: `granter.number`, as `3.1`; without a granter, `1`.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SessionId(pub u64);
+
+impl SessionId {
+    const NUMBER_BITS: u32 = 48;
+
+    /// Below every session that `granter` grants from a counter that was created at `created_s`, in seconds since 1970.
+    pub fn before_first(granter: NodeId, created_s: u32) -> SessionId {
+        SessionId(u64::from(granter.0) << Self::NUMBER_BITS | u64::from(created_s) << 16)
+    }
+
+    /// Who granted it, and knows whether it has ended.
+    pub fn granter(self) -> NodeId {
+        NodeId((self.0 >> Self::NUMBER_BITS) as u16)
+    }
+
+    /// The one after it.
+    pub fn next(self) -> SessionId {
+        SessionId(self.0.saturating_add(1))
+    }
+
+    /// The one before it.
+    pub fn previous(self) -> SessionId {
+        SessionId(self.0.saturating_sub(1))
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = self.0 & ((1 << Self::NUMBER_BITS) - 1);
+        match self.granter() {
+            NodeId(0) => write!(f, "{number}"),
+            granter => write!(f, "{granter}.{number}"),
+        }
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let wrong = || InvalidName::new("session", text, "it must be granter.number");
+        let (granter, number) = text.split_once('.').unwrap_or(("0", text));
+        let granter: u16 = granter.parse().map_err(|_| wrong())?;
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        if number >> Self::NUMBER_BITS != 0 {
+            return Err(wrong());
+        }
+        Ok(SessionId(u64::from(granter) << Self::NUMBER_BITS | number))
+    }
+}
 
 impl Time {
     /// This moment and `ms` milliseconds.
@@ -264,7 +313,7 @@ impl FromStr for TxnId {
         };
         Ok(TxnId {
             client: ClientName::new(client)?,
-            session: SessionId(session.parse().map_err(|_| wrong())?),
+            session: session.parse().map_err(|_| wrong())?,
             sequence: Sequence(sequence.parse().map_err(|_| wrong())?),
         })
     }

@@ -12,11 +12,13 @@
 //! - [`storage`]: what a participant needs from its disk, [`memory`]: a disk for tests that forgets
 //!   what was not synced,
 //! - [`canonical`]: machines that no future input can tell apart, made equal, for models,
-//! - [`message`] and [`codec`]: what is said, and the only place that knows its bytes.
+//! - [`message`] and [`codec`]: what is said, and the only place that knows its bytes,
+//! - [`canary`]: the rules broken one by one, for tests of the tests; not in what ships.
 #![no_std]
 extern crate alloc;
 
 pub mod agenda;
+pub mod canary;
 pub mod canonical;
 pub mod codec;
 pub mod coordinator;

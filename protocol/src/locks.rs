@@ -17,6 +17,7 @@
 //! and retaken from the votes after a restart.
 
 use crate::{
+    canary::{Canary, broken},
     ids::{Age, FieldName, Member, RecordId},
     operation::{Check, Operation, Selection, Step, Value},
     storage::{Field, Store},
@@ -101,6 +102,13 @@ impl Plan {
         plan
     }
 
+    /// Forgets what may be added (see [`Canary::EscrowNotRetaken`]).
+    pub(crate) fn drop_escrow(&mut self) {
+        for hold in self.0.values_mut().flat_map(BTreeMap::values_mut) {
+            hold.escrow = None;
+        }
+    }
+
     /// The records that are locked.
     pub fn records(&self) -> impl Iterator<Item = &RecordId> {
         self.0.keys()
@@ -122,6 +130,7 @@ impl Plan {
             parts.entry(Part::Whole).or_default().change = true;
         }
         match operation {
+            Operation::Require { .. } if broken(Canary::ChecksNotLocked) => {}
             Operation::Require { check, .. } => match check {
                 Check::Exists | Check::Absent => {}
                 Check::Equals(field, _) | Check::AtLeast(field, _) => {
@@ -279,7 +288,9 @@ impl Locks {
                     }
                 }
             }
-            self.woken.extend(locks.waiters.iter().cloned());
+            if !broken(Canary::QueueNotWoken) {
+                self.woken.extend(locks.waiters.iter().cloned());
+            }
             self.drop_if_idle(id);
         }
     }
@@ -385,7 +396,8 @@ impl Sums {
     fn allow(&self, value: i128, holder: &Escrow) -> bool {
         let others_up = self.up - holder.delta.max(0);
         let others_down = self.down - holder.delta.min(0);
-        value + others_up <= holder.upper && value + others_down >= holder.lower
+        let upper = holder.upper + i128::from(broken(Canary::EscrowOffByOne));
+        value + others_up <= upper && value + others_down >= holder.lower
     }
 }
 
@@ -404,11 +416,12 @@ fn admit_escrow<'a>(
         return EscrowAdmission::Refused;
     }
     sums.add(own.delta);
-    if !sums.allow(value, own) || !holders.clone().all(|other| sums.allow(value, other)) {
+    let own_only = broken(Canary::EscrowOwnBoundOnly);
+    if !sums.allow(value, own) || !(own_only || holders.clone().all(|other| sums.allow(value, other))) {
         return EscrowAdmission::WaitForHolders;
     }
     older.clone().for_each(|other| sums.add(other.delta));
-    if sums.allow(value, own) && holders.chain(older).all(|other| sums.allow(value, other)) {
+    if sums.allow(value, own) && (own_only || holders.chain(older).all(|other| sums.allow(value, other))) {
         EscrowAdmission::Granted
     } else {
         EscrowAdmission::WaitBehind

@@ -204,7 +204,7 @@ pub enum Message {
         /// The session; none if the cluster can't grant one now.
         session: Option<SessionId>,
     },
-    /// The end of your session is durable on its owner.
+    /// The end of your session is durable on its granter.
     SessionClosed {
         /// Which.
         session: SessionId,
@@ -351,7 +351,7 @@ pub enum Message {
         /// The session.
         session: SessionId,
     },
-    /// The end of a session is durable here. From the owner, `all_below` says how far all have ended.
+    /// The end of a session is durable here. From its granter, `all_below` says how far all that it granted have ended.
     SessionEnded(SessionEnd),
 
     // Participant to coordinator or participant.
@@ -392,7 +392,7 @@ pub enum Message {
     },
 
     // Participant to participant.
-    /// To the owner of a session, from who still holds something of it: has it ended? Answered with
+    /// To the granter of a session, from who still holds something of it: has it ended? Answered with
     /// [`Message::EndSession`] if it has.
     AskSession {
         /// Whose.

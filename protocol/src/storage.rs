@@ -72,9 +72,7 @@ pub enum TxnRecord {
 /// What is stored of a client's sessions.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct ClientRecord {
-    /// Every session below this has ended.
-    pub ended_below: SessionId,
-    /// Ended sessions from there on, as ranges from first to last, sorted and apart from each other.
+    /// Ended sessions, as ranges from first to last, sorted and apart from each other.
     pub ended: Vec<(SessionId, SessionId)>,
 }
 

@@ -368,7 +368,7 @@ fn stored(samples: &mut Samples) {
     samples.add("stored watermark", Sequence(300));
     samples.add(
         "stored client",
-        ClientRecord { ended_below: SessionId(5), ended: vec![(SessionId(7), SessionId(9))] },
+        ClientRecord { ended: vec![(SessionId(1), SessionId(4)), (SessionId(7), SessionId(9))] },
     );
     samples.add(
         "stored grant",

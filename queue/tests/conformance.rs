@@ -95,8 +95,8 @@ fn write() -> impl Strategy<Value = Write> {
         2 => (client(), session(), any::<u64>())
             .prop_map(|(client, session, sequence)| Write::PutWatermark(client, session, Sequence(sequence))),
         1 => (client(), session()).prop_map(|(client, session)| Write::DeleteWatermark(client, session)),
-        1 => (client(), session()).prop_map(|(client, ended_below)| {
-            Write::PutClient(client, ClientRecord { ended_below, ended: vec![(SessionId(7), SessionId(9))] })
+        1 => (client(), session()).prop_map(|(client, last)| {
+            Write::PutClient(client, ClientRecord { ended: vec![(SessionId(0), last)] })
         }),
         1 => (client(), session())
             .prop_map(|(client, last)| Write::PutGrant(client, GrantRecord { last, open: vec![last] })),

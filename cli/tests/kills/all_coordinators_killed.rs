@@ -3,6 +3,7 @@
 
 use crate::{
     block_on,
+    disk::DiskProbe,
     figures::Figures,
     load::Office,
     nodes::{Nodes, in_doubt},
@@ -56,6 +57,8 @@ async fn strike(nodes: &Nodes, random: &mut Random) {
     let first_participants = participants();
     let mut office = Office::open(&client, DESKS, random).await;
     let (mut votes_after, mut all_after) = (Figures::default(), Figures::default());
+    let disk = DiskProbe::start();
+    let mut slowest = (Duration::ZERO, Duration::ZERO);
     let (mut votes, mut queued, mut committed, mut unknown) = (0, 0, 0, 0);
     for round in 1..=rounds() {
         let serving = office.serve(Some(DEADLINES));
@@ -81,6 +84,7 @@ async fn strike(nodes: &Nodes, random: &mut Random) {
             votes_after.note(decided.votes_after);
         }
         all_after.note(decided.all_after);
+        slowest = slowest.max((decided.all_after, disk.longest(killed, killed + decided.all_after)));
     }
     assert_eq!(participants(), first_participants, "a participant was started again");
     assert!(votes > 0, "nothing was in doubt at any kill: the test shows nothing");
@@ -91,6 +95,7 @@ async fn strike(nodes: &Nodes, random: &mut Random) {
     println!("  in doubt at the kills            {votes} votes, and {queued} queued transactions");
     println!("  kill -> all these votes resolved {votes_after}, target p99 {} ms", TARGET.as_millis());
     println!("  kill -> nothing undecided        {all_after}");
+    println!("  longest fdatasync of another file in the slowest round: {} ms", slowest.1.as_millis());
     client.close().await;
 }
 

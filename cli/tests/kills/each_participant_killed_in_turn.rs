@@ -9,7 +9,7 @@ use crate::{
     random::Random,
     rounds, seed,
 };
-use assent_client::NodeId;
+use assent_client::{Client, NodeId};
 use assent_transport::Node;
 use std::time::{Duration, Instant};
 use tokio::task::LocalSet;
@@ -34,6 +34,8 @@ struct Times {
     longest_call: Figures,
     /// The longest time of each round in which none of them was committed.
     longest_gap: Figures,
+    /// Until a client had a new session while the participant was dead.
+    new_session: Figures,
     /// From the start of the participant's process until it was ready.
     ready: Figures,
     /// From the start of its process until a call that touches it was committed.
@@ -58,6 +60,7 @@ async fn strike(nodes: &Nodes, random: &mut Random) {
         let serving = office.serve(None);
         tokio::time::sleep(random.millis(200, 700)).await;
         let killed = nodes.kill(&[victim]).await;
+        let opened = new_session(&client).await;
         tokio::time::sleep(random.millis(AWAY.0, AWAY.1)).await;
         let started = Instant::now();
         nodes.start(&[victim]).await;
@@ -72,6 +75,7 @@ async fn strike(nodes: &Nodes, random: &mut Random) {
         let apart: Vec<&Call> = calls.iter().filter(|call| !call.touched.contains(&victim.id)).collect();
         times.longest_call.note(longest_call(&apart, killed, ready));
         times.longest_gap.note(longest_gap(&apart, killed, ready));
+        times.new_session.note(opened);
         times.ready.note(ready - started);
         times.first_success.note(first - started);
         let during = |call: &&&Call| call.committed && call.began > killed && call.ended < ready;
@@ -89,6 +93,7 @@ async fn strike(nodes: &Nodes, random: &mut Random) {
         PREPARE_DEADLINE.as_millis()
     );
     println!("    longest time without one   {}", times.longest_gap);
+    println!("    a new session              {}", times.new_session);
     println!("  start -> ready               {}", times.ready);
     println!("  start -> first success       {}", times.first_success);
     let bound = PREPARE_DEADLINE + SLACK;
@@ -98,6 +103,15 @@ async fn strike(nodes: &Nodes, random: &mut Random) {
     );
     assert!(times.longest_gap.max() < bound, "for longer than {bound:?} the others committed nothing");
     client.close().await;
+}
+
+/// Opens a session, whichever participant is down, and closes it again.
+async fn new_session(client: &Client) -> Duration {
+    let began = Instant::now();
+    let session = client.session().await.expect("the others grant sessions while one is down");
+    let opened = began.elapsed();
+    session.close().await;
+    opened
 }
 
 /// When a call that touches the participant was committed for the first time since `since`.

@@ -92,7 +92,7 @@ impl Closure {
                     self.step(tables, place, event, said);
                 }
             }
-            if tables.view(self.locals[place]).up {
+            if tables.view(self.locals[place]).takes_messages() {
                 for message in self.given[place].unwrap_or(0)..self.messages.len() {
                     self.step(tables, place, Event::Deliver(self.messages[message]), said);
                 }
@@ -127,14 +127,14 @@ impl Closure {
             return if config.heals { vec![Event::Start] } else { Vec::new() };
         }
         let mut events = Vec::new();
-        if view.wake_ms.is_some_and(|wake| wake <= NEAR_MS) {
+        if !view.full && view.wake_ms.is_some_and(|wake| wake <= NEAR_MS) {
             events.push(Event::Wake);
         }
-        if config.syncs == Syncs::Apart {
+        if config.syncs == Syncs::Apart && !view.synced {
             events.push(Event::Sync);
         }
         if config.faults_max > 0 {
-            for (_, other) in connected(tables).filter(|(node, _)| *node == self.node) {
+            for (_, other) in connected(tables).filter(|(node, _)| *node == self.node && !view.full) {
                 let other = u8::try_from(other).expect("there are few nodes");
                 events.extend([Event::Up(other), Event::Down(other)]);
             }
@@ -161,7 +161,7 @@ impl Closure {
     /// Whether an event can happen to what the node is.
     pub(super) fn can_happen(&self, tables: &Tables, local: LocalId, event: Event) -> bool {
         match event {
-            Event::Deliver(_) => tables.view(local).up,
+            Event::Deliver(_) => tables.view(local).takes_messages(),
             Event::Up(_)
             | Event::Down(_)
             | Event::Wake

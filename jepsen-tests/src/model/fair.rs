@@ -6,11 +6,12 @@
 
 use super::{
     cast::NODES_MAX,
-    config::Syncs,
-    state::{State, connected},
+    config::{Patience, Syncs},
+    state::{State, connected, place},
     tables::{Event, LocalId, MessageId, Step, TO_CLIENT, Tables},
     words,
 };
+use assent_protocol::message::Message;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, PoisonError, RwLock},
@@ -24,7 +25,7 @@ const DECIDED_MS_MAX: u64 = 60_000;
 /// What becomes of the past when the faults end.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Past {
-    /// What is down stays down, what is cut stays cut, what is under way is lost.
+    /// What is down stays down, what is cut stays cut, what is under way is lost (but see [`Patience::Real`]).
     Lost,
     /// What is down stays down, what is cut stays cut; everything that was ever sent arrives once more, first.
     Late,
@@ -113,7 +114,7 @@ impl<'a> Run<'a> {
     fn new(tables: &'a Tables, state: &State, past: Past, told: Option<Vec<String>>) -> Self {
         let mut run = Run { tables, state: state.clone(), flying: VecDeque::new(), elapsed_ms: 0, told };
         match past {
-            Past::Lost => {}
+            Past::Lost => run.keep_questions(),
             Past::Late => {
                 for node in 0..tables.cast.nodes() {
                     let to = u8::try_from(node).expect("there are few nodes");
@@ -121,7 +122,10 @@ impl<'a> Run<'a> {
                         .extend(tables.messages(state.soups[node]).iter().map(|message| (to, *message)));
                 }
             }
-            Past::Healed => run.state = state.healed(tables),
+            Past::Healed => {
+                run.keep_questions();
+                run.state = state.healed(tables);
+            }
         }
         for (node, other) in connected(tables) {
             // It may have to notice that the connection is lost before it notices that it is back.
@@ -130,6 +134,32 @@ impl<'a> Run<'a> {
             }
         }
         run
+    }
+
+    /// Where a wrong suspicion is no part of the search, a question to a sponsor that is well is not lost, nor its answer.
+    fn keep_questions(&mut self) {
+        if self.tables.cast.config.patience == Patience::Any {
+            return;
+        }
+        let waits = |one: usize, other: usize| {
+            let waits_for = self.tables.view(self.state.nodes[one]).waits_for;
+            waits_for & (1 << other) != 0 && self.state.can_connect(self.tables, one, other)
+        };
+        for node in 0..self.tables.cast.nodes() {
+            let to = place(node);
+            for message in self.tables.messages(self.state.soups[node]).iter() {
+                let envelope = self.tables.message(*message);
+                let from = usize::from(envelope.from);
+                let kept = match &envelope.message {
+                    Message::AskSponsor { .. } => waits(from, node),
+                    Message::SponsorSays { .. } => waits(node, from),
+                    _ => false,
+                };
+                if kept {
+                    self.flying.push_back((to, *message));
+                }
+            }
+        }
     }
 
     fn send(&mut self, node: usize, step: &Arc<Step>) {

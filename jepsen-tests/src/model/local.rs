@@ -19,6 +19,9 @@ use assent_protocol::{
 };
 use std::collections::BTreeMap;
 
+/// Messages that wait for a sync, from which on the node takes nothing more before it.
+const WAITING_MAX: usize = 2;
+
 /// A node with everything that it holds.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Local {
@@ -31,7 +34,7 @@ pub(super) struct ParticipantNode {
     /// None while it is down.
     pub(super) machine: Option<Participant>,
     pub(super) store: MemoryStore,
-    /// What was said and waits for the sync.
+    /// What was said and waits for the sync: each once, since the network is a set.
     waiting: Vec<(Peer, Message)>,
 }
 
@@ -127,6 +130,14 @@ impl Local {
         }
     }
 
+    /// Whether it takes nothing more before it has synced. A bound of the model.
+    pub(super) fn is_full(&self) -> bool {
+        match self {
+            Local::Participant(node) => node.waiting.len() >= WAITING_MAX,
+            Local::Coordinator(_) => false,
+        }
+    }
+
     /// How long until it must be woken, in milliseconds; none if nothing is due within the horizon.
     pub(super) fn wake_ms(&self) -> Option<u64> {
         self.next_wake().map(|wake| (wake.0.saturating_sub(ORIGIN.0)).div_ceil(1000))
@@ -202,6 +213,8 @@ impl ParticipantNode {
         if cast.config.syncs == Syncs::Together {
             next.store.sync();
         }
+        next.waiting.sort_unstable();
+        next.waiting.dedup();
         let sent = if next.store.is_synced() { std::mem::take(&mut next.waiting) } else { Vec::new() };
         next.check_sent(&sent, &mut stepped);
         if let Some(machine) = &mut next.machine {

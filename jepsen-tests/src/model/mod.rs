@@ -8,12 +8,14 @@
 //! Not here: what a real disk, network or scheduler does (the clusters), and long runs of many clients (the simulator).
 
 pub mod config;
+pub mod configurations;
 
 mod alike;
 mod cast;
 mod closure;
 mod fair;
 mod local;
+mod reductions;
 mod rules;
 mod search;
 mod sights;

@@ -5,9 +5,10 @@ use super::{
     config::ModelConfig,
     fair::Fair,
     local::Flaw,
+    reductions::Reductions,
     rules::Seen,
     sights::Sights,
-    state::{Action, Reductions, State},
+    state::{Action, State},
     tables::Tables,
 };
 use stateright::{Model, Property};

@@ -101,7 +101,7 @@ impl Spent {
         let mut effect = Effect::default();
         let mut sent = BTreeSet::new();
         let becomes = self.becomes[node].get(&local).expect("a node is never what its closure lacks");
-        for later in becomes.iter().filter(|later| tables.view(**later).up) {
+        for later in becomes.iter().filter(|later| tables.view(**later).takes_messages()) {
             let step = alike.step(tables, node, *later, event);
             effect.changes |= step.next != *later;
             sent.extend(step.sent.iter().copied());

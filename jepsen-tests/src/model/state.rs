@@ -4,11 +4,9 @@
 //! delay, reordering and duplication need no actions of their own, and no bound. What can't matter any more is taken out.
 
 use super::{
-    alike::Alike,
     cast::{NEAR_MS, NODES_MAX},
-    closure::{Closure, Faults},
     config::{Patience, REQUESTS_MAX, Syncs},
-    spent::Spent,
+    reductions::{Reduced, Reductions},
     tables::{Event, LocalId, MessageId, SoupId, Step, TO_CLIENT, Tables},
     view::Bits,
 };
@@ -23,38 +21,6 @@ enum Connection {
     Lost,
     /// Nothing that becomes of it matters to this node any more.
     Unheeded,
-}
-
-/// What makes states one that differ in nothing that matters: while faults may come, and when they are over.
-pub(super) struct Reductions {
-    to_come: Reduced,
-    over: Reduced,
-}
-
-impl Reductions {
-    pub(super) fn new(tables: &Tables) -> Self {
-        let closures = Closure::of(tables, &State::start(tables));
-        let reduced = |faults| {
-            let alike = Alike::new(tables, faults, &closures);
-            let spent = Spent::new(&alike, faults, &closures);
-            Reduced { alike, spent }
-        };
-        Reductions { to_come: reduced(Faults::ToCome), over: reduced(Faults::Over) }
-    }
-
-    fn at(&self, tables: &Tables, state: &State) -> &Reduced {
-        if state.faults() < tables.cast.config.faults_max { &self.to_come } else { &self.over }
-    }
-
-    /// How many different things nodes can become.
-    pub(super) fn size(&self) -> usize {
-        self.to_come.spent.size()
-    }
-}
-
-pub(super) struct Reduced {
-    pub(super) alike: Alike,
-    pub(super) spent: Spent,
 }
 
 /// The whole cluster.
@@ -156,7 +122,8 @@ impl State {
                 }
                 continue;
             }
-            for message in tables.messages(self.soups[node]).iter() {
+            let messages = tables.messages(self.soups[node]);
+            for message in messages.iter().filter(|_| view.takes_messages()) {
                 let from = usize::from(tables.message(*message).from);
                 if self.cut & pair(from, node) == 0 {
                     actions.push(Action::Deliver(place(node), *message));
@@ -165,7 +132,7 @@ impl State {
             if config.syncs == Syncs::Apart && !view.synced {
                 actions.push(Action::Sync(place(node)));
             }
-            if view.wake_ms.is_some_and(|wake| wake <= NEAR_MS) && self.may_wake(tables, node) {
+            if !view.full && view.wake_ms.is_some_and(|wake| wake <= NEAR_MS) && self.may_wake(tables, node) {
                 actions.push(Action::Wake(place(node)));
             }
             if self.may_crash(tables, node) {
@@ -198,7 +165,7 @@ impl State {
         }
     }
 
-    fn faults(&self) -> u8 {
+    pub(super) fn faults(&self) -> u8 {
         self.coordinator_crashes + self.participant_crashes + self.cuts
     }
 
@@ -232,7 +199,7 @@ impl State {
 
     /// What a node would notice of its connection to another now.
     fn notice(&self, tables: &Tables, node: usize, other: usize) -> Option<Event> {
-        if !tables.view(self.nodes[node]).up {
+        if !tables.view(self.nodes[node]).takes_messages() {
             return None;
         }
         match self.connections[node][other] {
@@ -242,7 +209,7 @@ impl State {
         }
     }
 
-    fn can_connect(&self, tables: &Tables, one: usize, two: usize) -> bool {
+    pub(super) fn can_connect(&self, tables: &Tables, one: usize, two: usize) -> bool {
         let up = |node: usize| tables.view(self.nodes[node]).up;
         up(one) && up(two) && self.cut & pair(one, two) == 0
     }

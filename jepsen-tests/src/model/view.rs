@@ -21,6 +21,8 @@ pub(super) type Bits = u8;
 pub(super) struct NodeView {
     pub(super) up: bool,
     pub(super) synced: bool,
+    /// It takes nothing more before it has synced.
+    pub(super) full: bool,
     /// Until it must be woken, in milliseconds.
     pub(super) wake_ms: Option<u64>,
     /// Nodes whose answer about their attempts it waits for, a bit for each.
@@ -47,9 +49,19 @@ pub(super) struct NodeView {
 }
 
 impl NodeView {
+    /// Whether messages can arrive.
+    pub(super) fn takes_messages(&self) -> bool {
+        self.up && !self.full
+    }
+
     pub(super) fn of(cast: &Cast, node: usize, local: &Local) -> Self {
-        let mut view =
-            NodeView { up: local.is_up(), wake_ms: local.wake_ms(), synced: true, ..NodeView::default() };
+        let mut view = NodeView {
+            up: local.is_up(),
+            wake_ms: local.wake_ms(),
+            full: local.is_full(),
+            synced: true,
+            ..NodeView::default()
+        };
         if let Local::Participant(held) = local {
             view.look_at_memory(cast, held);
             view.look_at_disk(cast, &durable::durable(&held.store));

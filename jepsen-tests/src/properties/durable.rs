@@ -76,7 +76,7 @@ pub fn passed(disk: &Recovered, txn: &TxnId) -> bool {
     });
     let ended = disk.clients.iter().any(|(client, record)| {
         let within = |(first, last): &(_, _)| (*first..=*last).contains(&txn.session);
-        *client == txn.client && (txn.session < record.ended_below || record.ended.iter().any(within))
+        *client == txn.client && record.ended.iter().any(within)
     });
     below || ended
 }

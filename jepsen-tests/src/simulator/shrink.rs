@@ -80,6 +80,10 @@ impl Shrinking<'_> {
             kept |= self.value(name).is_some_and(|value| value > 0) && self.keep(name, 0);
         }
         // What is drawn but is no fault goes back to what is usual.
+        if self.failure.options.patient > 0 {
+            // There the times are what is judged.
+            return kept;
+        }
         let calm = Options::calm(0);
         for (name, _) in calm.fields() {
             let usual = calm.value(name);

@@ -1,7 +1,8 @@
 //! Ending: the client's answer first, then the participants, then nothing (R1, R2, R8).
 
-use super::{Answered, Coordinator, Due, Phase, Turn};
+use super::{Answered, Coordinator, Drive, Due, Phase, Turn};
 use crate::{
+    canary::{Canary, broken},
     ids::{NodeId, Peer, Sequence, Subject},
     message::{BATCH_MAX, Held, Message},
     operation::Results,
@@ -109,15 +110,7 @@ impl Coordinator {
     /// Gives everyone who waits the answer.
     pub(super) fn answer_askers(&mut self, subject: &Subject, turn: &mut Turn<'_>) {
         let Some(drive) = self.drives.get_mut(subject) else { return };
-        let Phase::Ended { outcome, .. } = &drive.phase else { return };
-        let answer = match outcome {
-            Outcome::Aborted(reason) => Answer::Aborted(reason.clone()),
-            Outcome::Committed => {
-                let mut results: Results = drive.results.values().flatten().cloned().collect();
-                results.sort_by_key(|(index, _)| *index);
-                Answer::Committed(results)
-            }
-        };
+        let Some(answer) = drive.answer() else { return };
         for connection in core::mem::take(&mut drive.askers) {
             let answer = Message::Answer { subject: subject.clone(), answer: answer.clone() };
             turn.send(Peer::Client(connection), answer);
@@ -207,7 +200,8 @@ impl Coordinator {
     fn finish_if_held_by_all(&mut self, subject: &Subject, turn: &mut Turn<'_>) {
         let Some(drive) = self.drives.get(subject) else { return };
         let Phase::Ended { held, .. } = &drive.phase else { return };
-        if !drive.participants.iter().all(|node| held.contains(node)) {
+        let all = drive.participants.iter().all(|node| held.contains(node));
+        if !all && !broken(Canary::AllHeldAfterFirst) {
             return;
         }
         for node in drive.participants.clone() {
@@ -243,5 +237,20 @@ impl Coordinator {
             self.ask(subject, node, turn);
         }
         self.agenda.set(Due::Drive(subject.clone()), turn.now.after_ms(pause));
+    }
+}
+
+impl Drive {
+    /// What whoever asked is told, once it has ended.
+    pub(super) fn answer(&self) -> Option<Answer> {
+        let Phase::Ended { outcome, .. } = &self.phase else { return None };
+        Some(match outcome {
+            Outcome::Aborted(reason) => Answer::Aborted(reason.clone()),
+            Outcome::Committed => {
+                let mut results: Results = self.results.values().flatten().cloned().collect();
+                results.sort_by_key(|(index, _)| *index);
+                Answer::Committed(results)
+            }
+        })
     }
 }

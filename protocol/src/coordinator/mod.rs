@@ -20,6 +20,7 @@ mod voting;
 
 use crate::{
     agenda::Agenda,
+    canary::{Canary, broken},
     directory::Directory,
     ids::{ClientName, Incarnation, NodeId, Peer, Sponsor, Stamp, Subject, Time},
     message::{Begin, Held, LockStamp, Message},
@@ -377,7 +378,7 @@ impl Coordinator {
             Phase::Looking { .. } | Phase::Confirming { .. } if late => {
                 return self.refuse_read(&subject, AbortReason::Deadline, turn);
             }
-            Phase::Preparing { .. } if late => {
+            Phase::Preparing { .. } if late && !broken(Canary::SponsorWaitsAfterDeadline) => {
                 return self.become_vetoing(&subject, AbortReason::Deadline, turn);
             }
             Phase::Peeking { .. } if late => return self.settle_late(&subject, turn),
@@ -512,7 +513,9 @@ impl Coordinator {
     /// A new attempt. Its number is never used again, whatever becomes of it.
     fn new_attempt(&mut self) -> Sponsor {
         let attempt = self.next_attempt;
-        self.next_attempt += 1;
+        if !broken(Canary::AttemptReused) {
+            self.next_attempt += 1;
+        }
         Sponsor { node: self.config.node, incarnation: self.config.incarnation, attempt }
     }
 }

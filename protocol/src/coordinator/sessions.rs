@@ -1,5 +1,5 @@
-//! Sessions, as a coordinator sees them: granted and ended by their owner, a participant; watermarks carried to
-//! every participant that has heard of the session (R8).
+//! Sessions, as a coordinator sees them: granted by a participant, which is the one that ends them too; watermarks carried
+//! to every participant that has heard of the session (R8).
 
 use super::{Coordinator, Due, Turn};
 use crate::{
@@ -11,7 +11,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 /// Whose session, and which.
 pub(super) type Key = (ClientName, SessionId);
 
-/// A request to the owner that is not answered for this long is sent again, in milliseconds.
+/// A request to a granter that is not answered for this long is sent again, in milliseconds.
 const ASK_AGAIN_MS: u64 = 200;
 /// A request that stays unanswered for this long is given up: the client asks again, in milliseconds.
 pub(super) const GIVE_UP_MS: u64 = 10_000;
@@ -32,6 +32,8 @@ pub(super) struct Opening {
     request: u64,
     client: ClientName,
     pub(super) since: Time,
+    /// Participants that were asked for it.
+    asked: usize,
 }
 
 /// A client that waits for the end of a session.
@@ -47,14 +49,21 @@ impl Coordinator {
         let Some(client) = self.clients.get(&connection).cloned() else { return };
         let opening = self.next_opening;
         self.next_opening += 1;
-        self.ask_for_session(&client, opening, turn);
-        self.openings.insert(opening, Opening { connection, request, client, since: turn.now });
+        self.openings.insert(opening, Opening { connection, request, client, since: turn.now, asked: 0 });
+        self.ask_for_session(opening, turn);
         self.agenda.set_at_latest(Due::Sessions, turn.now.after_ms(ASK_AGAIN_MS));
     }
 
-    fn ask_for_session(&self, client: &ClientName, opening: u64, turn: &mut Turn<'_>) {
-        let owner = self.config.directory.session_owner(client);
-        turn.send_node(owner, Message::GrantSession { client: client.clone(), request: opening });
+    /// Any participant can grant a session: asks one that is connected, and next time another.
+    fn ask_for_session(&mut self, opening: u64, turn: &mut Turn<'_>) {
+        let Some(Opening { client, asked, .. }) = self.openings.get_mut(&opening) else { return };
+        let granters = self.config.directory.granters(client);
+        let connected: Vec<NodeId> = granters.filter(|node| self.connected.contains(node)).collect();
+        if !connected.is_empty() {
+            let granter = connected[*asked % connected.len()];
+            *asked += 1;
+            turn.send_node(granter, Message::GrantSession { client: client.clone(), request: opening });
+        }
     }
 
     pub(super) fn on_session_granted(&mut self, opening: u64, session: SessionId, turn: &mut Turn<'_>) {
@@ -66,6 +75,10 @@ impl Coordinator {
     pub(super) fn on_close_session(&mut self, from: Peer, session: SessionId, turn: &mut Turn<'_>) {
         let Peer::Client(connection) = from else { return };
         let Some(client) = self.clients.get(&connection).cloned() else { return };
+        if !self.is_participant(session.granter()) {
+            // Nobody has granted it, so nobody can end it.
+            return;
+        }
         let key = (client, session);
         self.sessions.remove(&key);
         self.ask_to_end(&key, turn);
@@ -74,20 +87,19 @@ impl Coordinator {
     }
 
     fn ask_to_end(&self, (client, session): &Key, turn: &mut Turn<'_>) {
-        let owner = self.config.directory.session_owner(client);
         let end = SessionEnd { client: client.clone(), session: *session, all_below: SessionId(0) };
-        turn.send_node(owner, Message::EndSession(end));
+        turn.send_node(session.granter(), Message::EndSession(end));
     }
 
     pub(super) fn on_session_ended(&mut self, from: Peer, end: SessionEnd, turn: &mut Turn<'_>) {
-        let owner = self.config.directory.session_owner(&end.client);
-        if from != Peer::Node(owner) {
+        let granter = end.session.granter();
+        if from != Peer::Node(granter) {
             return;
         }
         let Some(closing) = self.closings.remove(&(end.client.clone(), end.session)) else { return };
         turn.send(Peer::Client(closing.connection), Message::SessionClosed { session: end.session });
         for node in self.config.directory.participants().to_vec() {
-            if node != owner {
+            if node != granter {
                 turn.send_node(node, Message::EndSession(end.clone()));
             }
         }
@@ -102,8 +114,9 @@ impl Coordinator {
     ) {
         let Peer::Client(connection) = from else { return };
         let Some(client) = self.clients.get(&connection).cloned() else { return };
-        let owner = self.config.directory.session_owner(&client);
-        turn.send_node(owner, Message::TouchSession { client: client.clone(), session });
+        if self.is_participant(session.granter()) {
+            turn.send_node(session.granter(), Message::TouchSession { client: client.clone(), session });
+        }
         if self.sessions.contains_key(&(client.clone(), session)) {
             self.raise_watermark(connection, (client, session), watermark, turn.now);
         }
@@ -156,7 +169,11 @@ impl Coordinator {
         }
     }
 
-    /// Asks owners again that have not answered, and gives up what nobody answers.
+    fn is_participant(&self, node: NodeId) -> bool {
+        self.config.directory.participants().contains(&node)
+    }
+
+    /// Asks granters again that have not answered, and gives up what nobody answers.
     pub(super) fn on_sessions_due(&mut self, turn: &mut Turn<'_>) {
         let now = turn.now;
         let overdue = |since: Time| now >= since.after_ms(GIVE_UP_MS);
@@ -166,8 +183,8 @@ impl Coordinator {
         }
         self.openings.retain(|_, opening| !overdue(opening.since));
         self.closings.retain(|_, closing| !overdue(closing.since));
-        for (opening, waiting) in &self.openings {
-            self.ask_for_session(&waiting.client, *opening, turn);
+        for opening in self.openings.keys().copied().collect::<Vec<_>>() {
+            self.ask_for_session(opening, turn);
         }
         for key in self.closings.keys() {
             self.ask_to_end(key, turn);

@@ -2,6 +2,7 @@
 
 use super::{Answered, Coordinator, Phase, Turn};
 use crate::{
+    canary::{Canary, broken},
     ids::{NodeId, Peer, Sponsor, Subject},
     message::{Held, Intent, Message, SponsorAnswer},
     operation::Results,
@@ -34,6 +35,12 @@ impl Coordinator {
             // Held durably for another digest: this one can't ever have all votes (R12).
             Held::IdReused => {
                 return self.become_ended(&subject, Outcome::Aborted(AbortReason::IdReused), turn);
+            }
+            Held::Expired if broken(Canary::ExpiredTakenForAbort) => {
+                return self.become_ended(&subject, Outcome::Aborted(AbortReason::Expired), turn);
+            }
+            Held::Declined(reason) if broken(Canary::DeclinedTakenForNo) => {
+                return self.become_ended(&subject, Outcome::Aborted(reason.clone()), turn);
             }
             Held::Blank | Held::Queued(_) | Held::Yes { .. } | Held::Expired | Held::Declined(_) => {}
         }
@@ -75,6 +82,10 @@ impl Coordinator {
     fn on_all_peeked(&mut self, subject: &Subject, turn: &mut Turn<'_>) {
         let Some(drive) = self.drives.get(subject) else { return };
         let Phase::Peeking { answers } = &drive.phase else { return };
+        let all_yes = answers.values().all(|answer| matches!(answer, Answered::Yes { .. }));
+        if all_yes && broken(Canary::PeeksCommitAtCoordinator) {
+            return self.become_ended(subject, Outcome::Committed, turn);
+        }
         if let Some(other) = answers.values().find_map(Answered::sponsor) {
             return self.become_asking_sponsor(subject, other, turn);
         }
@@ -177,7 +188,8 @@ impl Coordinator {
         match &mut drive.phase {
             Phase::Resolving { pledged, .. } => {
                 pledged.insert(node);
-                let all = pledged.len() == drive.participants.len();
+                let miscounted = broken(Canary::ResolvedWithPledgeMissing);
+                let all = pledged.len() + usize::from(miscounted) >= drive.participants.len();
                 drive.results.insert(node, results);
                 if all {
                     self.become_ended(&subject, Outcome::Committed, turn);

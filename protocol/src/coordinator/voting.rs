@@ -2,6 +2,7 @@
 
 use super::{Answered, Coordinator, Drive, Phase, Turn};
 use crate::{
+    canary::{Canary, broken},
     ids::{NodeId, Peer, Sponsor, Subject, Time},
     message::{Message, Prepare, SponsorAnswer},
     operation::Results,
@@ -54,11 +55,21 @@ impl Coordinator {
         match &mut drive.phase {
             // Only votes for this very attempt count, and only while it waits for votes.
             Phase::Preparing { votes } if drive.sponsor == Some(sponsor) => {
-                votes.insert(node);
-                let all = votes.len() == drive.participants.len();
+                let again = !votes.insert(node);
+                let miscounted =
+                    broken(Canary::CommitWithVoteMissing) || (again && broken(Canary::VoteCountedTwice));
+                let all = votes.len() + usize::from(miscounted) >= drive.participants.len();
                 drive.results.insert(node, results);
                 if all {
                     self.spans.push((Span::VoteRound, turn.now.0.saturating_sub(drive.begun.0)));
+                    self.become_ended(&subject, Outcome::Committed, turn);
+                }
+            }
+            Phase::Vetoing { .. }
+                if drive.sponsor == Some(sponsor) && broken(Canary::VotesCountedAfterVeto) =>
+            {
+                drive.results.insert(node, results);
+                if drive.results.len() == drive.participants.len() {
                     self.become_ended(&subject, Outcome::Committed, turn);
                 }
             }
@@ -80,6 +91,9 @@ impl Coordinator {
     pub(super) fn become_vetoing(&mut self, subject: &Subject, reason: AbortReason, turn: &mut Turn<'_>) {
         let Some(drive) = self.drives.get_mut(subject) else { return };
         self.figures.vetoes += 1;
+        if broken(Canary::AbortWithoutVeto) {
+            return self.become_ended(subject, Outcome::Aborted(reason), turn);
+        }
         drive.phase = Phase::Vetoing { reason, answers: BTreeMap::new() };
         self.ask_all(subject, turn);
     }
@@ -94,12 +108,16 @@ impl Coordinator {
     ) {
         let Some(drive) = self.drives.get_mut(subject) else { return };
         let own = drive.sponsor;
-        let Phase::Vetoing { answers, .. } = &mut drive.phase else { return };
+        let Phase::Vetoing { answers, reason } = &mut drive.phase else { return };
         answers.insert(node, answered);
         let foreign = answers.values().filter_map(Answered::sponsor).find(|sponsor| Some(*sponsor) != own);
         let pledged = answers.values().any(|answer| matches!(answer, Answered::Yes { pledged: true, .. }));
         let all = answers.len() == drive.participants.len();
         match (foreign, pledged) {
+            (None, true) if broken(Canary::VetoRefusalIgnored) => {
+                let aborted = Outcome::Aborted(reason.clone());
+                self.become_ended(subject, aborted, turn);
+            }
             // Its own votes are pledged: only everyone together knows.
             (None, true) => self.become_resolving(subject, turn),
             // Two sponsors: this one's votes are vetoed first, wherever they are (R6); then the other one is asked.
@@ -148,7 +166,11 @@ impl Coordinator {
             None => SponsorAnswer::Gone,
             Some((Phase::Ended { outcome, .. }, _)) => SponsorAnswer::Decided(outcome.clone()),
             Some((Phase::Collecting, _)) => SponsorAnswer::Decided(Outcome::Committed),
-            Some((Phase::Preparing { .. }, deadline)) if turn.now < deadline => SponsorAnswer::Deciding,
+            Some((Phase::Preparing { .. }, deadline))
+                if turn.now < deadline || broken(Canary::SponsorWaitsAfterDeadline) =>
+            {
+                SponsorAnswer::Deciding
+            }
             Some((Phase::Preparing { .. }, _)) => {
                 self.become_vetoing(&subject, AbortReason::Deadline, turn);
                 SponsorAnswer::Deciding

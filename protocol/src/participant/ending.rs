@@ -2,6 +2,7 @@
 
 use super::{Due, Entry, InDoubt, Participant, Turn};
 use crate::{
+    canary::{Canary, broken},
     ids::{NodeId, Peer, Sequence, Sponsor, Subject, TxnId},
     locks::Plan,
     message::{BATCH_MAX, Held, Message},
@@ -30,9 +31,12 @@ impl Participant {
         let Some(held) = self.held(&subject) else { return };
         let vetoable = match &held {
             // Nobody off the list can fence (R12).
-            Held::Blank => participants.contains(&self.config.node),
+            Held::Blank => participants.contains(&self.config.node) || broken(Canary::FenceOffTheList),
             Held::Queued(queued) => *queued == sponsor,
-            Held::Yes { sponsor: voted, pledged } => *voted == sponsor && !pledged,
+            Held::Yes { sponsor: voted, pledged } => {
+                (*voted == sponsor || broken(Canary::VetoByAnySponsor))
+                    && (!pledged || broken(Canary::PledgedYesVetoed))
+            }
             Held::Committed(_) | Held::Aborted(_) | Held::Expired | Held::IdReused | Held::Declined(_) => {
                 false
             }
@@ -43,6 +47,9 @@ impl Participant {
         }
         self.figures.vetoes_honoured += 1;
         turn.standing(from, &subject, Held::Aborted(reason.clone()));
+        if held == Held::Blank && broken(Canary::VetoOfBlankNotKept) {
+            return;
+        }
         self.abort_undecided(&subject, participants, reason, turn);
     }
 
@@ -199,10 +206,11 @@ impl Participant {
     /// Forgets an outcome that everyone holds, once the client has its answer (R8).
     pub(super) fn forget_if_held_by_all<S: Store>(&mut self, txn: &TxnId, turn: &mut Turn<'_, S>) {
         let Some(Entry::Ended(ended)) = self.entries.get(txn) else { return };
-        if !ended.decided.participants.iter().all(|node| ended.held.contains(node)) {
+        let all = ended.decided.participants.iter().all(|node| ended.held.contains(node));
+        if !all && !broken(Canary::ForgottenBeforeAllHold) {
             return;
         }
-        if self.sessions.is_expired(txn) {
+        if self.sessions.is_expired(txn) || broken(Canary::ForgottenBeforeWatermark) {
             self.forget(txn, turn);
         } else {
             self.sessions.forget_later(txn);
@@ -237,10 +245,11 @@ impl Participant {
                 turn.send_node(*node, tell);
             }
         }
-        let owner = self.config.directory.session_owner(&txn.client);
-        if everyone && owner != self.config.node {
+        let granter = txn.session.granter();
+        let is_other = granter != self.config.node && self.config.directory.participants().contains(&granter);
+        if everyone && is_other {
             let (client, session) = (txn.client.clone(), txn.session);
-            turn.send_node(owner, Message::AskSession { client, session });
+            turn.send_node(granter, Message::AskSession { client, session });
         }
         ended.told = (ended.told + 1).min(8);
         let pause = self.config.limits.exchange_ms << ended.told;

@@ -1,9 +1,9 @@
 //! What people and tests may see of a participant. Nothing here changes anything.
 
-use super::{Entry, Participant, Stage};
+use super::{Entry, Participant, Stage, reading::Reading};
 use crate::{
     ids::{NodeId, Subject, Time, TxnId},
-    locks::Plan,
+    locks::{Admission, Plan},
     message::{Held, InDoubt},
     span::Span,
     storage::{Store, TxnRecord},
@@ -148,6 +148,10 @@ impl Participant {
                     if !self.locks.is_waiting(&queued.age()) {
                         return Err(alloc::format!("{txn} is queued and does not wait"));
                     }
+                    let plan = Plan::of(&queued.prepare.steps, store);
+                    if self.locks.admit(&queued.age(), &plan, store) == Admission::Granted {
+                        return Err(alloc::format!("{txn} waits for locks that are free"));
+                    }
                 }
                 (Entry::InDoubt(doubt), Some(TxnRecord::Yes(yes))) if *yes == doubt.yes => {
                     let plan = Plan::of(&yes.steps, store);
@@ -161,8 +165,22 @@ impl Participant {
                 }
             }
         }
+        self.check_readers(store)?;
         match stored.keys().find(|txn| !self.entries.contains_key(txn)) {
             Some(txn) => Err(alloc::format!("{txn} is stored and not in memory")),
+            None => Ok(()),
+        }
+    }
+
+    /// A read that could have its locks does not wait for them.
+    fn check_readers<S: Store>(&self, store: &S) -> Result<(), String> {
+        let free = |reading: &&Reading| {
+            let plan = Plan::of(reading.steps(), store);
+            self.locks.is_waiting(&reading.age())
+                && self.locks.admit(&reading.age(), &plan, store) == Admission::Granted
+        };
+        match self.readings.values().find(free) {
+            Some(reading) => Err(alloc::format!("{} waits for locks that are free", reading.age().txn)),
             None => Ok(()),
         }
     }

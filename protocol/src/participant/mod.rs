@@ -11,7 +11,7 @@
 //! the coordinator), `reading` (transactions that write nothing), `sessions`.
 //!
 //! Invariants, checked by [`Participant::check_invariants`]: an in-doubt transaction holds exactly its locks, a
-//! queued one waits and holds none; what is held in memory of votes and outcomes is what was written to the store.
+//! queued one waits and holds none, and waits no longer than it must; what is held in memory of votes and outcomes is what was written to the store.
 
 mod canonical;
 mod ending;
@@ -23,9 +23,10 @@ mod sessions;
 
 use crate::{
     agenda::Agenda,
+    canary::{Canary, broken},
     directory::Directory,
     ids::{Age, NodeId, Peer, Sequence, Sponsor, Subject, Time, TxnId},
-    locks::Locks,
+    locks::{Locks, Plan},
     message::{Held, Message, Prepare},
     outcome::Outcome,
     span::Span,
@@ -269,7 +270,15 @@ impl Participant {
             let entry = match record {
                 TxnRecord::Yes(yes) => {
                     let age = Age { stamp: yes.stamp, txn: txn.clone() };
-                    participant.locks.hold(&age, &crate::locks::Plan::of(&yes.steps, store));
+                    let mut plan = Plan::of(&yes.steps, store);
+                    if broken(Canary::EscrowNotRetaken) {
+                        plan.drop_escrow();
+                    }
+                    if !broken(Canary::LocksNotRetaken) {
+                        participant.locks.hold(&age, &plan);
+                    }
+                    let pledged = yes.pledged && !broken(Canary::PledgeForgottenInRestart);
+                    let yes = Yes { pledged, ..yes };
                     Entry::InDoubt(InDoubt {
                         yes,
                         arrived: now,
@@ -283,9 +292,10 @@ impl Participant {
                 }
             };
             // Its age is not known any more, so it counts as old: the links come up first, then it asks.
-            participant
-                .agenda
-                .set(Due::Entry(txn.clone()), now.after_ms(participant.config.limits.vote_age_ms));
+            if !broken(Canary::RecoveredVoteLeftAlone) {
+                let old = now.after_ms(participant.config.limits.vote_age_ms);
+                participant.agenda.set(Due::Entry(txn.clone()), old);
+            }
             participant.entries.insert(txn, entry);
         }
         participant.agenda.set(Due::Sessions, now.after_ms(sessions::SWEEP_MS));
@@ -361,7 +371,7 @@ impl Participant {
             Message::TouchSession { client, session } => self.sessions.touch(&client, session, turn.now),
             Message::EndSession(end) => self.on_end_session(from, end, turn),
             Message::AskSession { client, session } => self.on_ask_session(from, client, session, turn),
-            // The owner of a session tells the others of its end once; who misses it and needs it asks.
+            // The granter of a session tells the others of its end once; who misses it and needs it asks.
             Message::SessionEnded(_) => {}
             // Answered by whoever runs the machine, from `introspection`.
             Message::Query { .. } => {}
@@ -393,7 +403,9 @@ impl Participant {
             self.reachable.remove(&node);
             self.acknowledgements.remove(&node);
             self.ask_again_at(node, turn.now);
-            self.drop_reads_of(node);
+            if !broken(Canary::ReadLockOutlivesCoordinator) {
+                self.drop_reads_of(node);
+            }
         }
     }
 
@@ -440,14 +452,19 @@ impl Participant {
 
     /// What is held of a subject; none while another digest of the same id is only queued (R12).
     fn held(&mut self, subject: &Subject) -> Option<Held> {
+        if broken(Canary::ExpiredBeforeHeld) && self.sessions.is_expired(&subject.txn) {
+            return Some(Held::Expired);
+        }
         match self.entries.get(&subject.txn) {
-            Some(entry) if entry.digest() != subject.digest => match entry {
-                Entry::Queued(_) => None,
-                Entry::InDoubt(_) | Entry::Ended(_) => {
-                    self.figures.ids_reused += 1;
-                    Some(Held::IdReused)
+            Some(entry) if entry.digest() != subject.digest && !broken(Canary::DigestNotChecked) => {
+                match entry {
+                    Entry::Queued(_) if !broken(Canary::IdReusedFromQueue) => None,
+                    Entry::Queued(_) | Entry::InDoubt(_) | Entry::Ended(_) => {
+                        self.figures.ids_reused += 1;
+                        Some(Held::IdReused)
+                    }
                 }
-            },
+            }
             Some(Entry::Queued(queued)) => Some(Held::Queued(queued.prepare.sponsor)),
             Some(Entry::InDoubt(doubt)) => {
                 Some(Held::Yes { sponsor: doubt.yes.sponsor, pledged: doubt.yes.pledged })
@@ -456,7 +473,7 @@ impl Participant {
                 Outcome::Committed => Held::Committed(ended.decided.results.clone()),
                 Outcome::Aborted(reason) => Held::Aborted(reason.clone()),
             }),
-            None if self.sessions.is_expired(&subject.txn) => {
+            None if self.sessions.is_expired(&subject.txn) && !broken(Canary::ExpiredExecuted) => {
                 self.figures.expired_answered += 1;
                 Some(Held::Expired)
             }

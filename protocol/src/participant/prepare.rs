@@ -2,7 +2,8 @@
 
 use super::{Due, Ended, Entry, InDoubt, Participant, Queued, Stage, Turn};
 use crate::{
-    ids::{Age, FieldName, Peer, RecordId, Subject},
+    canary::{Canary, broken},
+    ids::{Age, FieldName, Peer, RecordId, Sponsor, Subject},
     locks::{Admission, Plan},
     message::{Held, Message, Prepare},
     operation::{Operation, Step},
@@ -28,10 +29,13 @@ impl Participant {
         match held {
             Held::Blank => {}
             Held::Queued(sponsor) if sponsor == prepare.sponsor => return,
-            Held::Yes { sponsor, .. } if sponsor == prepare.sponsor => {
+            Held::Yes { sponsor, .. }
+                if sponsor == prepare.sponsor || broken(Canary::ForeignPrepareVoted) =>
+            {
                 self.figures.repeats_answered += 1;
-                return self.send_vote(from, &subject, turn);
+                return self.send_vote(prepare.sponsor, &subject, turn);
             }
+            Held::Aborted(_) if broken(Canary::AbortReversed) => {}
             // A foreign Prepare is answered like a peek, and never with a vote (R4).
             Held::Queued(_) | Held::Yes { .. } | Held::Committed(_) | Held::Aborted(_) => {
                 self.figures.repeats_answered += 1;
@@ -70,6 +74,11 @@ impl Participant {
         let plan = Plan::of(&queued.prepare.steps, turn.store);
         match self.admit(&age, &plan, turn.store) {
             Admission::Granted => self.vote(queued, &plan, turn),
+            Admission::Wait(_)
+                if queued.prepare.participants.len() == 1 && broken(Canary::OneParticipantSkipsLocks) =>
+            {
+                self.vote(queued, &plan, turn);
+            }
             Admission::Refused(record, field) => {
                 let reason = bound_refused(&queued.prepare.steps, record, field);
                 self.refuse(queued, reason, turn);
@@ -115,6 +124,8 @@ impl Participant {
                 turn.store.write(write);
             }
             self.figures.single_commits += 1;
+            // Nothing is held, but what it changed may be the room that others wait for.
+            self.locks.release(&age, plan);
             let decided = Decided {
                 digest: subject.digest,
                 participants: prepare.participants,
@@ -122,10 +133,18 @@ impl Participant {
                 results: results.clone(),
             };
             turn.standing(Peer::Node(sponsor.node), &subject, Held::Committed(results));
-            self.become_ended(&subject, decided, turn);
+            if !broken(Canary::OneParticipantNotKept) {
+                self.become_ended(&subject, decided, turn);
+            }
             return;
         }
-        self.locks.hold(&age, plan);
+        let only_reads = prepare.steps.iter().all(|step| !step.operation.is_write());
+        if only_reads && broken(Canary::ReadersVoteNotKept) {
+            return turn.send_node(sponsor.node, Message::Vote { subject, sponsor, results });
+        }
+        if !broken(Canary::LockReleasedBeforeOutcome) {
+            self.locks.hold(&age, plan);
+        }
         let yes = Yes {
             digest: subject.digest,
             participants: prepare.participants,
@@ -144,13 +163,13 @@ impl Participant {
             if self.reachable.contains(&sponsor.node) { self.config.limits.vote_age_ms } else { 0 };
         self.agenda.set(Due::Entry(subject.txn.clone()), turn.now.after_ms(patience_ms));
         self.entries.insert(subject.txn.clone(), Entry::InDoubt(doubt));
-        self.send_vote(Peer::Node(sponsor.node), &subject, turn);
+        self.send_vote(sponsor, &subject, turn);
     }
 
-    fn send_vote<S>(&mut self, to: Peer, subject: &Subject, turn: &mut Turn<'_, S>) {
+    fn send_vote<S>(&mut self, sponsor: Sponsor, subject: &Subject, turn: &mut Turn<'_, S>) {
         if let Some(Entry::InDoubt(doubt)) = self.entries.get(&subject.txn) {
             let results = doubt.yes.results.clone();
-            turn.send(to, Message::Vote { subject: subject.clone(), sponsor: doubt.yes.sponsor, results });
+            turn.send_node(sponsor.node, Message::Vote { subject: subject.clone(), sponsor, results });
         }
     }
 
@@ -170,7 +189,9 @@ impl Participant {
     ) {
         self.figures.votes_no += 1;
         turn.standing(to, &subject, Held::Aborted(reason.clone()));
-        self.become_aborted(&subject, participants, reason, turn);
+        if !broken(Canary::NoNotKept) {
+            self.become_aborted(&subject, participants, reason, turn);
+        }
     }
 
     fn become_queued<S: Store>(&mut self, queued: Queued, plan: Plan, turn: &mut Turn<'_, S>) {
@@ -212,7 +233,7 @@ impl Participant {
             return self.try_reader(age, turn);
         }
         let Some(Entry::Queued(queued)) = self.entries.get(&age.txn) else { return None };
-        if self.sessions.is_expired(&age.txn) {
+        if self.sessions.is_expired(&age.txn) && !broken(Canary::QueueIgnoresExpiry) {
             // Checked again when the vote would be written (R11): nothing is, and it is never executed.
             let (to, subject) = (Peer::Node(queued.sponsor().node), queued.prepare.subject.clone());
             self.take_waiter(age);
@@ -277,6 +298,7 @@ impl Participant {
     fn wound<S>(&mut self, younger: &Age, turn: &mut Turn<'_, S>) {
         if let Some(Entry::InDoubt(doubt)) = self.entries.get(&younger.txn)
             && !doubt.yes.pledged
+            && !broken(Canary::WoundsNotSent)
         {
             self.figures.wounds_sent += 1;
             let subject = Subject { txn: younger.txn.clone(), digest: doubt.yes.digest };

@@ -5,9 +5,11 @@
 
 use super::{Due, Participant, Turn};
 use crate::{
+    canary::{Canary, broken},
     ids::{Age, NodeId, Peer, Sponsor, Subject, Time, TxnId},
     locks::{Admission, Plan},
     message::{LockStamp, Look, Message},
+    operation::Step,
     outcome::AbortReason,
     storage::Store,
     workspace,
@@ -24,8 +26,12 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    fn age(&self) -> Age {
+    pub(super) fn age(&self) -> Age {
         Age { stamp: self.look.stamp, txn: self.look.subject.txn.clone() }
+    }
+
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.look.steps
     }
 }
 
@@ -58,6 +64,9 @@ impl Participant {
         let plan = Plan::of(&reading.look.steps, turn.store);
         match self.admit(&age, &plan, turn.store) {
             Admission::Granted => self.read(reading, &plan, turn),
+            Admission::Wait(_) if reading.look.alone && broken(Canary::InDoubtRead) => {
+                self.read(reading, &plan, turn);
+            }
             // Reads have no bounds to break.
             Admission::Refused(..) => {}
             Admission::Wait(_) => {
@@ -86,8 +95,12 @@ impl Participant {
         self.answer_read(&reading, Ok((stamp, results)), turn);
         if !reading.look.alone {
             let age = reading.age();
-            self.locks.hold(&age, plan);
-            self.agenda.set(Due::ReadLock(age.txn.clone()), reading.deadline);
+            if !broken(Canary::ReadLockNotTaken) {
+                self.locks.hold(&age, plan);
+            }
+            if !broken(Canary::ReadLockOutlivesCoordinator) {
+                self.agenda.set(Due::ReadLock(age.txn.clone()), reading.deadline);
+            }
             reading.stamp = Some(stamp);
             self.readings.insert(age.txn, reading);
         }
@@ -146,7 +159,8 @@ impl Participant {
     ) {
         let reading = self.readings.get(&subject.txn);
         let same = reading.is_some_and(|reading| reading.look.sponsor == sponsor);
-        let held = same && reading.is_some_and(|reading| reading.stamp.is_some() && reading.stamp == stamp);
+        let same_stamp = |reading: &Reading| reading.stamp == stamp || broken(Canary::StaleStampConfirmed);
+        let held = same && reading.is_some_and(|reading| reading.stamp.is_some() && same_stamp(reading));
         if same {
             self.drop_read(&subject.txn);
         }

@@ -5,6 +5,7 @@
 
 use super::{Due, Entry, InDoubt, Participant, Stage, Turn};
 use crate::{
+    canary::{Canary, broken},
     ids::{NodeId, Peer, Sequence, Sponsor, Subject, TxnId},
     message::{Held, Message, SponsorAnswer},
     outcome::{AbortReason, Outcome},
@@ -16,6 +17,9 @@ impl Participant {
     /// An in-doubt transaction is looked at: its vote has aged, or an answer is overdue.
     pub(super) fn on_doubt_due<S: Store>(&mut self, txn: &TxnId, turn: &mut Turn<'_, S>) {
         let Some(Entry::InDoubt(doubt)) = self.entries.get(txn) else { return };
+        if broken(Canary::DeadSponsorWaitedFor) {
+            return self.ask_sponsor(txn, turn);
+        }
         match &doubt.stage {
             Stage::Voted | Stage::AskedSponsor { answered: true } => {
                 if self.reachable.contains(&doubt.yes.sponsor.node) {
@@ -140,6 +144,7 @@ impl Participant {
             Held::Committed(_) => (Some(Outcome::Committed), true),
             Held::Aborted(reason) => (Some(Outcome::Aborted(reason)), true),
             // Where a Yes is held here, they never voted, and never will (R11, R12).
+            Held::Expired if broken(Canary::PeersExpiredIgnored) => (None, false),
             Held::Expired => (Some(Outcome::Aborted(AbortReason::Expired)), false),
             Held::IdReused => (Some(Outcome::Aborted(AbortReason::IdReused)), false),
             Held::Yes { .. } => (None, true),
@@ -155,6 +160,9 @@ impl Participant {
                 // The fence settles it, whoever else is silent.
                 self.become_resolving(&subject.txn, BTreeSet::from([node]), turn);
             } else if answers + 1 >= doubt.yes.participants.len() {
+                if broken(Canary::PeekCountedAsPledge) {
+                    return self.conclude(&subject.txn, Outcome::Committed, turn);
+                }
                 let asked = doubt.yes.participants.iter().copied().filter(|other| *other != self.config.node);
                 let asked = asked.collect();
                 self.become_resolving(&subject.txn, asked, turn);
@@ -164,7 +172,9 @@ impl Participant {
 
     /// Pledges this participant's own Yes before it can conclude anything (R5), and asks the others.
     fn become_resolving<S: Store>(&mut self, txn: &TxnId, asked: BTreeSet<NodeId>, turn: &mut Turn<'_, S>) {
-        self.pledge(txn, turn);
+        if !broken(Canary::ResolverWithoutPledge) {
+            self.pledge(txn, turn);
+        }
         if let Some(Entry::InDoubt(doubt)) = self.entries.get_mut(txn) {
             doubt.stage = Stage::Resolving { asked, pledged: BTreeSet::new() };
         }
@@ -173,10 +183,12 @@ impl Participant {
 
     fn pledge<S: Store>(&mut self, txn: &TxnId, turn: &mut Turn<'_, S>) {
         let Some(Entry::InDoubt(doubt)) = self.entries.get_mut(txn) else { return };
-        if !doubt.yes.pledged {
+        if !doubt.yes.pledged && !broken(Canary::PledgeNotKept) {
             doubt.yes.pledged = true;
             self.figures.pledges += 1;
-            turn.store.write(Write::PutTxn(txn.clone(), TxnRecord::Yes(doubt.yes.clone())));
+            if !broken(Canary::PledgeNotWritten) {
+                turn.store.write(Write::PutTxn(txn.clone(), TxnRecord::Yes(doubt.yes.clone())));
+            }
         }
     }
 
@@ -199,15 +211,18 @@ impl Participant {
         let Some(held) = self.held(&subject) else {
             return;
         };
+        let may_fence = participants.contains(&self.config.node) || broken(Canary::FenceOffTheList);
         match held {
-            Held::Blank | Held::Queued(_) if participants.contains(&self.config.node) => {
+            Held::Blank | Held::Queued(_) if may_fence && !broken(Canary::BlankNotFenced) => {
                 self.figures.fences += 1;
                 if let Held::Queued(sponsor) = held {
                     let aborted = Held::Aborted(AbortReason::Abandoned);
                     turn.standing(Peer::Node(sponsor.node), &subject, aborted);
                 }
                 turn.standing(from, &subject, Held::Aborted(AbortReason::Abandoned));
-                self.abort_undecided(&subject, participants, AbortReason::Abandoned, turn);
+                if !broken(Canary::FenceNotKept) {
+                    self.abort_undecided(&subject, participants, AbortReason::Abandoned, turn);
+                }
             }
             Held::Yes { sponsor, pledged } => {
                 let Some(Entry::InDoubt(doubt)) = self.entries.get_mut(&subject.txn) else { return };
@@ -216,7 +231,9 @@ impl Participant {
                     Stage::Peeking { .. } | Stage::Resolving { .. } => {
                         self.pledge_to(from, &subject.txn, turn)
                     }
-                    Stage::Voted | Stage::AskedSponsor { .. } if pledged || by_its_sponsor => {
+                    Stage::Voted | Stage::AskedSponsor { .. }
+                        if pledged || by_its_sponsor || broken(Canary::PledgeWhileSponsorAnswers) =>
+                    {
                         self.pledge_to(from, &subject.txn, turn);
                     }
                     Stage::Voted => {
@@ -248,9 +265,11 @@ impl Participant {
         }
         let Stage::Resolving { asked, pledged } = &mut doubt.stage else { return };
         pledged.insert(node);
-        if pledged.len() + 1 >= doubt.yes.participants.len() {
+        let all_asked = asked.iter().all(|node| pledged.contains(node));
+        let all = pledged.len() + 1 >= doubt.yes.participants.len();
+        if all || (all_asked && broken(Canary::AskedTakenForAll)) {
             self.conclude(&subject.txn, Outcome::Committed, turn);
-        } else if asked.iter().all(|node| pledged.contains(node)) {
+        } else if all_asked {
             // Who had no vote when it was peeked at has voted since: now all are asked.
             let others: BTreeSet<NodeId> =
                 doubt.yes.participants.iter().copied().filter(|node| *node != self.config.node).collect();

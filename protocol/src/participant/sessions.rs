@@ -2,6 +2,7 @@
 
 use super::{Due, Participant, Turn};
 use crate::{
+    canary::{Canary, broken},
     canonical::Shift,
     ids::{ClientName, NodeId, Peer, Sequence, SessionId, Time, TxnId},
     message::{Message, SessionEnd},
@@ -35,7 +36,6 @@ struct Live {
 
 #[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 struct Ended {
-    below: SessionId,
     /// First to last of each range: numbers are granted one after the other, so there are hardly more ranges than
     /// sessions that are open.
     ranges: BTreeMap<SessionId, SessionId>,
@@ -43,28 +43,19 @@ struct Ended {
 
 impl Ended {
     fn contains(&self, session: SessionId) -> bool {
-        let range = self.ranges.range(..=session).next_back();
-        session < self.below || range.is_some_and(|(_, last)| session <= *last)
+        self.ranges.range(..=session).next_back().is_some_and(|(_, last)| session <= *last)
     }
 
-    /// Joins a session with its neighbours, and forgets what lies below `below`.
-    fn insert(&mut self, session: SessionId, below: SessionId) {
-        self.below = self.below.max(below);
-        if !self.contains(session) {
-            let (mut first, mut last) = (session, session);
-            if let Some((start, end)) = self.ranges.range(..session).next_back().map(|(s, e)| (*s, *e))
-                && end.0 + 1 == session.0
-            {
-                first = start;
-            }
-            if let Some(end) = session.0.checked_add(1).and_then(|next| self.ranges.remove(&SessionId(next)))
-            {
-                last = end;
-            }
-            self.ranges.insert(first, last);
+    /// Adds a range, joined with those that it overlaps or touches.
+    fn insert(&mut self, mut first: SessionId, mut last: SessionId) {
+        while let Some((start, end)) = self.ranges.range(..=last.next()).next_back().map(|(s, e)| (*s, *e))
+            && end.next() >= first
+        {
+            self.ranges.remove(&start);
+            first = first.min(start);
+            last = last.max(end);
         }
-        let below = self.below;
-        self.ranges.retain(|_, last| *last >= below);
+        self.ranges.insert(first, last);
     }
 }
 
@@ -72,6 +63,13 @@ impl Ended {
 struct Granted {
     last: SessionId,
     open: BTreeMap<SessionId, Time>,
+}
+
+impl Granted {
+    /// All granted sessions below this have ended.
+    fn all_below(&self) -> SessionId {
+        self.open.keys().next().copied().unwrap_or(self.last.next())
+    }
 }
 
 impl Sessions {
@@ -86,8 +84,7 @@ impl Sessions {
             sessions.live.entry(client).or_default().entry(session).or_default().watermark = watermark;
         }
         for (client, record) in clients {
-            let ended = Ended { below: record.ended_below, ranges: record.ended.into_iter().collect() };
-            sessions.ended.insert(client, ended);
+            sessions.ended.insert(client, Ended { ranges: record.ended.into_iter().collect() });
         }
         for (client, record) in grants {
             let open = record.open.into_iter().map(|session| (session, now)).collect();
@@ -111,7 +108,10 @@ impl Sessions {
 
     /// Whether the client has said that it has the answer.
     pub(super) fn is_expired(&self, txn: &TxnId) -> bool {
-        txn.sequence < self.watermark(txn) || self.has_ended(&txn.client, txn.session)
+        let watermark = self.watermark(txn);
+        let passed =
+            txn.sequence < watermark || (txn.sequence == watermark && broken(Canary::WatermarkOffByOne));
+        passed || self.has_ended(&txn.client, txn.session)
     }
 
     /// The watermark of a transaction's session, as far as is known here; of an ended one, above everything.
@@ -169,14 +169,16 @@ impl Participant {
         live.watermark = watermark;
         let kept = live.forgettable.split_off(&watermark);
         let passed = core::mem::replace(&mut live.forgettable, kept);
-        turn.store.write(Write::PutWatermark(client.clone(), session, watermark));
+        if !broken(Canary::WatermarkNotWritten) {
+            turn.store.write(Write::PutWatermark(client.clone(), session, watermark));
+        }
         for sequence in passed {
             self.forget(&TxnId { client: client.clone(), session, sequence }, turn);
         }
     }
 
-    /// Grants a session. The number is never given again: its counter is durable, and a counter that is created
-    /// anew starts with a later epoch.
+    /// Grants a session. The number is never given again: it names this participant, whose counter is durable, and a
+    /// counter that is created anew starts with a later epoch.
     pub(super) fn on_grant_session<S: Store>(
         &mut self,
         from: Peer,
@@ -184,7 +186,7 @@ impl Participant {
         request: u64,
         turn: &mut Turn<'_, S>,
     ) {
-        let first = SessionId(u64::from(self.config.started_s) << 32);
+        let first = SessionId::before_first(self.config.node, self.config.started_s);
         let granted = self
             .sessions
             .granted
@@ -194,7 +196,7 @@ impl Participant {
             // A client that opens and never closes: its requests go unanswered, everyone else's don't.
             return;
         }
-        granted.last = SessionId(granted.last.0 + 1);
+        granted.last = granted.last.next();
         granted.open.insert(granted.last, turn.now);
         let session = granted.last;
         self.store_grant(&client, turn);
@@ -223,38 +225,43 @@ impl Participant {
         turn: &mut Turn<'_, S>,
     ) {
         if self.sessions.has_ended(&client, session) {
-            let all_below = self.sessions.ended.get(&client).map_or(SessionId(0), |ended| ended.below);
+            let granted = self.sessions.granted.get(&client);
+            let all_below = granted.map_or(SessionId(0), Granted::all_below);
             turn.send(from, Message::EndSession(SessionEnd { client, session, all_below }));
         }
     }
 
-    /// Returns the session below which all have ended, as far as is known here.
+    /// Returns the session below which all of the same granter have ended, as far as is known here.
     fn end_session<S: Store>(&mut self, end: &SessionEnd, turn: &mut Turn<'_, S>) -> SessionId {
+        let granter = end.session.granter();
         let mut all_below = end.all_below;
-        if let Some(granted) = self.sessions.granted.get_mut(&end.client) {
-            if end.session > granted.last {
+        if granter == self.config.node {
+            let granted = self.sessions.granted.get_mut(&end.client);
+            let Some(granted) = granted.filter(|granted| end.session <= granted.last) else {
                 // Never granted: there is nothing to end, and nothing to remember.
                 return all_below;
-            }
+            };
             granted.open.remove(&end.session);
-            let first_open = granted.open.keys().next().copied();
-            all_below = first_open.unwrap_or(SessionId(granted.last.0 + 1));
+            all_below = granted.all_below();
             self.store_grant(&end.client, turn);
         }
         let ended = self.sessions.ended.entry(end.client.clone()).or_default();
-        ended.insert(end.session, all_below);
-        let below = ended.below;
+        ended.insert(end.session, end.session);
+        if all_below.previous().granter() == granter {
+            ended.insert(SessionId::before_first(granter, 0), all_below.previous());
+        }
         let ranges = ended.ranges.iter().map(|(first, last)| (*first, *last)).collect();
-        let record = ClientRecord { ended_below: below, ended: ranges };
-        turn.store.write(Write::PutClient(end.client.clone(), record));
+        if !broken(Canary::SessionEndNotWritten) {
+            turn.store.write(Write::PutClient(end.client.clone(), ClientRecord { ended: ranges }));
+        }
         let gone: Vec<SessionId> = match self.sessions.live.get(&end.client) {
-            Some(live) => live.keys().copied().filter(|s| *s < below || *s == end.session).collect(),
+            Some(live) => live.keys().copied().filter(|session| ended.contains(*session)).collect(),
             None => Vec::new(),
         };
         for session in gone {
             self.forget_session(&end.client, session, turn);
         }
-        below
+        all_below
     }
 
     fn forget_session<S: Store>(&mut self, client: &ClientName, session: SessionId, turn: &mut Turn<'_, S>) {

@@ -153,9 +153,9 @@ impl Contents {
             Write::PutWatermark(client, session, mark) => format!("watermark {client}:{session} {mark}"),
             Write::DeleteWatermark(client, session) => format!("no watermark {client}:{session} any more"),
             Write::PutClient(client, ended) => {
-                let more: String =
-                    ended.ended.iter().map(|(first, last)| format!(", and {first} to {last}")).collect();
-                format!("sessions of {client} ended below {}{more}", ended.ended_below)
+                let ranges: Vec<String> =
+                    ended.ended.iter().map(|(first, last)| format!("{first} to {last}")).collect();
+                format!("sessions of {client} ended: {}", ranges.join(", "))
             }
             Write::PutGrant(client, granted) => {
                 let open: Vec<String> = granted.open.iter().map(ToString::to_string).collect();

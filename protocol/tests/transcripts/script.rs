@@ -6,7 +6,7 @@ use crate::{
 };
 use assent_protocol::{
     digest::digest,
-    ids::{ClientName, NodeId, Sequence, SessionId, Stamp, Subject, TxnId},
+    ids::{ClientName, InvalidName, NodeId, Sequence, SessionId, Stamp, Subject, TxnId},
     message::{Begin, Branch, Intent, Message},
     operation::{Operation, Step},
 };
@@ -217,7 +217,7 @@ fn read_choice(words: &[&str]) -> Result<Choice, String> {
 
 fn read_session(text: &str) -> Result<(&str, SessionId), String> {
     let (client, session) = text.split_once(':').ok_or("a session is written client:number")?;
-    Ok((client, SessionId(read_number(session)?)))
+    Ok((client, session.parse().map_err(|wrong: InvalidName| wrong.to_string())?))
 }
 
 fn milliseconds(text: &str) -> Result<u64, String> {

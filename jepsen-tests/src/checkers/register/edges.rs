@@ -172,3 +172,75 @@ pub(super) fn because(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{history::Value, random::Random};
+
+    /// Who reaches whom, from who reaches whom in one step.
+    fn closure(mut reaches: Vec<Vec<bool>>) -> Vec<Vec<bool>> {
+        for via in 0..reaches.len() {
+            for from in 0..reaches.len() {
+                for to in 0..reaches.len() {
+                    reaches[from][to] |= reaches[from][via] && reaches[via][to];
+                }
+            }
+        }
+        reaches
+    }
+
+    #[test]
+    fn few_edges_order_versions_as_all_pairs_do() {
+        let mut random = Random::new(5);
+        let mut ordered = 0;
+        for round in 0..3_000 {
+            let count = 2 + random.below(7) as usize;
+            let version = |random: &mut Random, txn: Txn| {
+                // Half of the times settled long after it was wanted, so that the order is often possible.
+                let wanted = 2 * random.below(20) as u32;
+                let settled = if random.chance(700) {
+                    wanted + 1 + 2 * random.below(9) as u32
+                } else {
+                    2 * random.below(20) as u32 + 1
+                };
+                Version {
+                    value: &Value::Nil,
+                    writer: Some(txn),
+                    readers: Vec::new(),
+                    overwriters: Vec::new(),
+                    settled: (settled, txn),
+                    wanted: (wanted, txn),
+                }
+            };
+            // Version 0 is nil; the writer of version n is transaction n.
+            let versions: Vec<Version<'_>> =
+                (0..=count).map(|txn| version(&mut random, txn as Txn)).collect();
+            let mut all = vec![vec![false; count + 1]; count + 1];
+            for (from, one) in versions.iter().enumerate().skip(1) {
+                for (to, other) in versions.iter().enumerate().skip(1) {
+                    all[from][to] = from != to && one.settled.0 < other.wanted.0;
+                }
+            }
+            let register = Register { versions, within: Vec::new() };
+            let mut builder = Builder::new(count + 1);
+            Edges { key: 0, register: &register }.timed(&mut builder);
+            let graph = builder.finish();
+            let mut few = vec![vec![false; graph.nodes() as usize]; graph.nodes() as usize];
+            for edge in graph.edges() {
+                few[edge.from as usize][edge.to as usize] = true;
+            }
+            let (all, few) = (closure(all), closure(few));
+            let possible = (0..=count).all(|number| !all[number][number]);
+            let also = (0..=count).all(|number| !few[number][number]);
+            assert_eq!(possible, also, "round {round}: {:?}", register.versions);
+            if possible {
+                ordered += 1;
+                for from in 0..=count {
+                    assert_eq!(all[from], few[from][..=count], "round {round}: {:?}", register.versions);
+                }
+            }
+        }
+        assert!((500..2_500).contains(&ordered), "{ordered}");
+    }
+}

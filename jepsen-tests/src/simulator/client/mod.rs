@@ -13,6 +13,7 @@ use crate::{
     workload::{Completion, Invocation, Workload},
 };
 use assent_protocol::{
+    canary::{Canary, broken},
     directory::Directory,
     ids::{ClientName, Sequence, Stamp},
     message::Message,
@@ -278,6 +279,14 @@ impl Client {
             if self.requests[place].due_us <= desk.now_us {
                 let id = self.requests[place].subject.txn.session;
                 let session = self.sessions.iter().position(|session| session.id == Some(id));
+                if let Some(session) = session
+                    && broken(Canary::ClientRetriesUnderNewId)
+                    && self.requests[place].is_open()
+                {
+                    let sequence = self.sessions[session].next_sequence();
+                    self.requests[place].name(&self.name, id, sequence);
+                    (desk.begun)(self.requests[place].asked());
+                }
                 let watermark = session.map_or(Sequence(0), |session| self.watermark(session));
                 self.counts.repeated += u64::from(self.requests[place].is_sent());
                 sends.push(self.requests[place].attempt(watermark, desk));

@@ -6,6 +6,7 @@
 use super::Desk;
 use crate::{history::Kind, random::Random, simulator::properties::Asked, workload::Invocation};
 use assent_protocol::{
+    canary::{Canary, broken},
     digest::digest,
     directory::Directory,
     ids::{ClientName, NodeId, Sequence, SessionId, Stamp, Subject, TxnId},
@@ -139,6 +140,11 @@ impl Request {
         self.attempts > 0
     }
 
+    /// Whether it was asked for, would change something, and has no answer.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_sent() && self.writes && self.answered.is_none()
+    }
+
     /// When it needs a turn.
     pub(super) fn due_us(&self) -> u64 {
         if self.process.is_some() { self.due_us.min(self.gives_up_us) } else { self.due_us }
@@ -158,11 +164,12 @@ impl Request {
             _ if settle => Intent::Settle,
             _ => Intent::Repeat,
         };
-        let drawn_ms = 1 + desk.random.below(options.deadline_ms_max);
+        let (shortest_ms, longest_ms) = (options.deadline_ms_min, options.deadline_ms_max);
+        let drawn_ms = shortest_ms + desk.random.below(longest_ms.saturating_sub(shortest_ms) + 1);
         let deadline_ms = match (self.insists, options.patient) {
             (true, _) => 10_000,
             (false, 0) => drawn_ms,
-            (false, _) => options.deadline_ms_max,
+            (false, _) => longest_ms,
         };
         let patience_us = 1_000 * (1 + desk.random.below(options.patience_ms_max));
         // Whoever asks again faster than messages travel would only pile them up.
@@ -170,12 +177,17 @@ impl Request {
         self.attempts += 1;
         self.asked = coordinator;
         self.due_us = desk.now_us + patience_us;
+        let sequence = self.subject.txn.sequence;
         let begin = Begin {
             subject: self.subject.clone(),
             intent,
             stamp: self.stamp,
             deadline_ms: deadline_ms as u32,
-            watermark: watermark.min(self.subject.txn.sequence),
+            watermark: if broken(Canary::ClientWatermarkTooHigh) {
+                sequence
+            } else {
+                watermark.min(sequence)
+            },
             branches: self.branches.clone(),
         };
         (coordinator, Message::Begin(Box::new(begin)))

@@ -49,6 +49,7 @@ pub(super) fn draw(mixture: Mixture, random: &mut Random, unique: i64) -> Invoca
     match kind.unwrap_or(0) {
         0 => enrol(random),
         1 => drop(random),
+        2 if random.chance(300) => stock(random),
         2 => transfer(random),
         3 => append(random, unique),
         4 => read_logs(),
@@ -126,6 +127,23 @@ fn transfer(random: &mut Random) -> Invocation {
     };
     let value = vec![Value::Int(from as i64), Value::Int(to as i64), Value::Int(amount)];
     invocation("transfer", value, vec![change(from, -amount), change(to, amount)])
+}
+
+/// Counters whose changes have bounds of their own, each another: escrow minds the bounds of all that is in doubt.
+fn stock(random: &mut Random) -> Invocation {
+    let mut change = |index: u64| {
+        let delta = *random.pick(&[-2, -1, 1, 2]);
+        let bound = 1 + random.below(5) as i64;
+        Operation::Add {
+            record: record(&format!("stock/k{index}")),
+            field: field("amount"),
+            delta,
+            min: Some(-bound),
+            max: Some(bound),
+        }
+    };
+    let operations = vec![change(0), change(1)];
+    invocation("stock", Vec::new(), operations)
 }
 
 fn log(index: u64) -> RecordId {

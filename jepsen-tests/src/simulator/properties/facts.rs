@@ -52,6 +52,8 @@ pub(crate) struct Facts {
     granted: BTreeMap<(ClientName, NodeId), SessionId>,
     /// The highest watermark that a client ever said.
     said: BTreeMap<SessionKey, Sequence>,
+    /// Everyone who votes on a subject, as its client asked for it.
+    voters: BTreeMap<Subject, Vec<NodeId>>,
     nothing: BTreeMap<NodeId, Held>,
 }
 
@@ -87,6 +89,12 @@ impl Facts {
 
     /// Notes how far a client says that it has its answers.
     pub(crate) fn note_asked(&mut self, client: &ClientName, message: &Message) {
+        if let Message::Begin(begin) = message
+            && !self.voters.contains_key(&begin.subject)
+        {
+            let voters = begin.branches.iter().map(|branch| branch.participant).collect();
+            self.voters.insert(begin.subject.clone(), voters);
+        }
         let (session, watermark) = match message {
             Message::Begin(begin) => (begin.subject.txn.session, begin.watermark),
             Message::KeepSession { session, watermark } => (*session, *watermark),
@@ -107,6 +115,11 @@ impl Facts {
         self.txns.get(txn)?.get(&node)
     }
 
+    /// Whether a participant votes on a subject, as its client asked for it.
+    pub(crate) fn votes_on(&self, node: NodeId, subject: &Subject) -> bool {
+        self.voters.get(subject).is_some_and(|voters| voters.contains(&node))
+    }
+
     /// Everyone who votes on a subject, if anybody ever held it.
     pub(crate) fn participants(&self, subject: &Subject) -> Option<&[NodeId]> {
         let holds = |held: &&Held| {
@@ -124,8 +137,7 @@ impl Facts {
     /// Whether the end of a session is durable on a participant.
     pub(crate) fn has_ended(&self, node: NodeId, client: &ClientName, session: SessionId) -> bool {
         self.ended.get(&(client.clone(), node)).is_some_and(|record| {
-            session < record.ended_below
-                || record.ended.iter().any(|(first, last)| *first <= session && session <= *last)
+            record.ended.iter().any(|(first, last)| *first <= session && session <= *last)
         })
     }
 

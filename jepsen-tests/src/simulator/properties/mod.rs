@@ -152,8 +152,7 @@ pub(crate) fn outcome_in<'m>(
         Message::Standing { subject, held: Held::Committed(_) } => Some((subject, true)),
         Message::Standing { subject, held: Held::Aborted(_) } => Some((subject, false)),
         Message::Standing { subject, held: Held::IdReused } => {
-            let concerned = facts.participants(subject).is_none_or(|list| list.contains(&from));
-            concerned.then_some((subject, false))
+            facts.votes_on(from, subject).then_some((subject, false))
         }
         _ => None,
     }

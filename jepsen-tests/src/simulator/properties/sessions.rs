@@ -1,5 +1,5 @@
 //! Sessions: no number is granted for two different requests, and a durable watermark never falls nor runs ahead of what
-//! its client said.
+//! its client said; and a client asks for nothing of which it said that it has the answer.
 
 use super::{Facts, Property};
 use crate::simulator::disk::Durable;
@@ -17,6 +17,15 @@ pub(super) struct Sessions {
 impl Property for Sessions {
     fn name(&self) -> &'static str {
         "sessions"
+    }
+
+    fn on_asked(&mut self, facts: &Facts, client: &ClientName, message: &Message) -> Result<(), String> {
+        let Message::Begin(begin) = message else { return Ok(()) };
+        let txn = &begin.subject.txn;
+        if txn.sequence < facts.said(client, txn.session) {
+            return Err(format!("{client} asks for {txn}, and has said that it has the answer (R8)"));
+        }
+        Ok(())
     }
 
     fn on_said(&mut self, _: &Facts, _: NodeId, to: Peer, message: &Message) -> Result<(), String> {

@@ -1,13 +1,14 @@
 //! The simulated cluster: nodes with their disks and clocks, the network, the clients, and one thread that runs them all
 //! in virtual time.
 //!
-//! The files below: `nodes` (a node's turn, its syncs, start and crash), `post` (messages), `faults` (what goes wrong),
-//! `phases` (load, heal, and what must come to an end by when).
+//! The files below: `nodes` (a node's turn, its syncs, start and crash), `post` (messages), `faults` (what goes wrong, with
+//! `victims`), `phases` (load, heal, and what must come to an end by when).
 
 mod faults;
 mod nodes;
 mod phases;
 mod post;
+mod victims;
 
 use super::{
     agenda::Agenda,

@@ -11,7 +11,7 @@ use crate::{
         properties::Violation,
     },
 };
-use assent_protocol::ids::NodeId;
+use assent_protocol::{canary::leaves_early, ids::NodeId};
 use std::fmt::Write as _;
 
 pub(super) struct Node {
@@ -72,14 +72,9 @@ impl Node {
 const WAIT_US_MAX: u64 = 45_000;
 
 impl World<'_> {
-    /// Puts an event off while its node stands still. Says whether it did.
-    pub(super) fn put_off(&mut self, place: usize, event: Event) -> Option<Event> {
-        let until_us = self.nodes[place].paused_until_us;
-        if until_us <= self.now_us {
-            return Some(event);
-        }
-        self.agenda.put(until_us, event);
-        None
+    /// Until when what happens to a node is put off, because it stands still; none if it doesn't.
+    pub(super) fn paused_until(&self, place: usize) -> Option<u64> {
+        Some(self.nodes[place].paused_until_us).filter(|until_us| *until_us > self.now_us)
     }
 
     /// One input, what it writes, and what it says.
@@ -93,6 +88,8 @@ impl World<'_> {
         node.machine.handle(now, wall, input, &mut said);
         node.steps += 1;
         let sampled = node.steps.is_multiple_of(self.options.check_every);
+        // Nothing, unless a canary says so.
+        let early: Outbox = said.extract_if(.., |(_, message)| leaves_early(message)).collect();
         let next = match node.machine.disk() {
             Some(disk) => disk.end_turn(&mut said),
             None => Next::Send(said),
@@ -101,6 +98,9 @@ impl World<'_> {
             self.check_machine(place)?;
         }
         self.schedule_wake(place);
+        for (to, message) in early {
+            self.say_one(place, to, message)?;
+        }
         self.carry_out(place, next)
     }
 
@@ -138,7 +138,10 @@ impl World<'_> {
         if self.nodes[place].wake_us > self.now_us {
             return Ok(());
         }
-        let Some(_) = self.put_off(place, Event::Wake(place)) else { return Ok(()) };
+        if let Some(until_us) = self.paused_until(place) {
+            self.agenda.put(until_us, Event::Wake(place));
+            return Ok(());
+        }
         self.nodes[place].wake_us = u64::MAX;
         let node = &self.nodes[place];
         if !node.up {
@@ -197,7 +200,10 @@ impl World<'_> {
         if self.nodes[place].epoch != epoch || !self.nodes[place].up {
             return Ok(());
         }
-        let Some(_) = self.put_off(place, Event::Synced { place, epoch }) else { return Ok(()) };
+        if let Some(until_us) = self.paused_until(place) {
+            self.agenda.put(until_us, Event::Synced { place, epoch });
+            return Ok(());
+        }
         if std::mem::take(&mut self.nodes[place].fails_next_sync) {
             return self.crash_for_a_while(place, "failed sync");
         }

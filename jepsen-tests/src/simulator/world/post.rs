@@ -64,7 +64,7 @@ impl World<'_> {
         now
     }
 
-    fn say_one(&mut self, from: usize, to: Peer, message: Message) -> Result<(), Violation> {
+    pub(super) fn say_one(&mut self, from: usize, to: Peer, message: Message) -> Result<(), Violation> {
         self.properties.said(self.nodes[from].id, to, &message)?;
         match to {
             Peer::Node(id) => {
@@ -137,8 +137,10 @@ impl World<'_> {
         {
             return Ok(());
         }
-        let event = Event::ToNode { place, from, epochs, message };
-        let Some(Event::ToNode { message, .. }) = self.put_off(place, event) else { return Ok(()) };
+        if let Some(until_us) = self.paused_until(place) {
+            self.agenda.put(until_us, Event::ToNode { place, from, epochs, message });
+            return Ok(());
+        }
         if self.trace.is_some() {
             let teller = match from {
                 Peer::Node(id) => {
@@ -271,8 +273,10 @@ impl World<'_> {
         if !own.up || connected != up || (up && !current) {
             return Ok(());
         }
-        let event = Event::Notice { place, other, epochs, up };
-        let Some(_) = self.put_off(place, event) else { return Ok(()) };
+        if let Some(until_us) = self.paused_until(place) {
+            self.agenda.put(until_us, Event::Notice { place, other, epochs, up });
+            return Ok(());
+        }
         let id = self.nodes[other].id;
         trace!(
             self,

@@ -1,0 +1,166 @@
+//! The configurations that are searched: each a small cluster with a few faults. Those for every day end within seconds;
+//! the deep ones take minutes each, and some are searched only as far as their bound on states allows.
+
+use super::config::{ModelConfig, Patience, Request, Syncs};
+use assent_protocol::message::Intent;
+
+/// Configurations for every run of the tests.
+pub fn everyday() -> Vec<ModelConfig> {
+    let mut all = vec![
+        ModelConfig::new("2 participants, no fault", 2, 1, vec![Request::first(1, 2)]),
+        coordinator_crashes("2 participants, a coordinator crashes", 1),
+        participant_crashes("2 participants, a participant crashes", 1),
+        link_is_cut("2 participants, a link is cut"),
+        ModelConfig {
+            syncs: Syncs::Apart,
+            ..ModelConfig::new("2 participants, syncs apart", 2, 1, vec![Request::first(1, 2)])
+        },
+        ModelConfig {
+            participant_crashes_max: 1,
+            faults_max: 1,
+            ..ModelConfig::new("1 participant, it crashes", 1, 1, again_by_the_same(Request::first(1, 1)))
+        },
+        forgetting("1 participant, its answer is had and the id comes again", 1),
+        ModelConfig {
+            settle_ms: 100,
+            ..ModelConfig::new("2 participants, the coordinator gives up", 2, 1, vec![Request::first(1, 2)])
+        },
+        live(coordinator_crashes("live: 2 participants, a coordinator crashes", 1)),
+        live(participant_crashes("live: 2 participants, a participant crashes", 1)),
+        live(link_is_cut("live: 2 participants, a link is cut")),
+    ];
+    all.extend(bounded());
+    all
+}
+
+/// The fair continuation from states in which a participant has lost patience with a sponsor that is well. It is known not to
+/// decide always: a pledge given then can be left alone with a participant that crashes for ever (`docs/model.md`).
+pub fn wrongly_suspected() -> ModelConfig {
+    let config =
+        live(participant_crashes("live: a sponsor is suspected wrongly, and a participant crashes", 1));
+    ModelConfig { patience: Patience::Any, ..config }
+}
+
+/// Searched as far as their bound on states allows, the nearest states first.
+fn bounded() -> Vec<ModelConfig> {
+    let most = |config: ModelConfig| ModelConfig { states_max: Some(800_000), ..config };
+    vec![
+        most(retried("2 coordinators, a repeat", Intent::Repeat)),
+        most(retried("2 coordinators, a question after the outcome", Intent::Settle)),
+        most(retried_with_crashes("2 coordinators, a repeat, 2 crashes")),
+        most(conflicting("2 participants, 2 transactions in conflict")),
+        most(id_reused("2 participants, an id for two contents")),
+        most(forgetting("2 participants, everything is forgotten", 2)),
+        most(ModelConfig::new("3 participants, no fault", 3, 1, vec![Request::first(1, 3)])),
+        most(live(retried_with_crashes("live: 2 coordinators, a repeat, a crash"))),
+    ]
+}
+
+/// The same further, and more: for a machine that has the time.
+pub fn deep() -> Vec<ModelConfig> {
+    let further = |config: ModelConfig| ModelConfig { states_max: Some(60_000_000), ..config };
+    let mut all: Vec<ModelConfig> = bounded().into_iter().map(further).collect();
+    all.extend([
+        further(coordinator_crashes("2 participants, a coordinator crashes twice", 2)),
+        further(participant_crashes("2 participants, 2 crashes of participants", 2)),
+        further(ModelConfig {
+            syncs: Syncs::Apart,
+            ..participant_crashes("2 participants, syncs apart, a participant crashes", 1)
+        }),
+        further(ModelConfig {
+            coordinator_crashes_max: 1,
+            participant_crashes_max: 1,
+            faults_max: 1,
+            ..ModelConfig::new("3 participants, a crash", 3, 1, vec![Request::first(1, 3)])
+        }),
+        further(live(ModelConfig {
+            coordinator_crashes_max: 1,
+            participant_crashes_max: 1,
+            faults_max: 1,
+            ..ModelConfig::new("live: 3 participants, a crash", 3, 1, vec![Request::first(1, 3)])
+        })),
+    ]);
+    all
+}
+
+fn coordinator_crashes(name: &'static str, crashes: u8) -> ModelConfig {
+    ModelConfig {
+        coordinator_crashes_max: crashes,
+        faults_max: crashes,
+        ..ModelConfig::new(name, 2, 1, vec![Request::first(1, 2)])
+    }
+}
+
+fn participant_crashes(name: &'static str, crashes: u8) -> ModelConfig {
+    ModelConfig {
+        participant_crashes_max: crashes,
+        faults_max: crashes,
+        ..ModelConfig::new(name, 2, 1, vec![Request::first(1, 2)])
+    }
+}
+
+fn link_is_cut(name: &'static str) -> ModelConfig {
+    ModelConfig { cuts_max: 1, faults_max: 1, ..ModelConfig::new(name, 2, 1, vec![Request::first(1, 2)]) }
+}
+
+/// With a fair continuation from every state, within which long waits come too.
+fn live(config: ModelConfig) -> ModelConfig {
+    let faults_max = config.faults_max.min(1);
+    ModelConfig {
+        liveness: true,
+        patience: Patience::Real,
+        tells_max: 1,
+        exchange_ms: 1_000,
+        faults_max,
+        ..config
+    }
+}
+
+fn again_by_the_same(first: Request) -> Vec<Request> {
+    let again = first.again(0, Intent::Repeat, &[0]);
+    vec![first, again]
+}
+
+/// The client asks another coordinator, while the first may be at it.
+fn retried(name: &'static str, intent: Intent) -> ModelConfig {
+    let first = Request { reads: true, ..Request::first(1, 2) };
+    let again = first.again(1, intent, &[0]);
+    ModelConfig::new(name, 2, 2, vec![first, again])
+}
+
+fn retried_with_crashes(name: &'static str) -> ModelConfig {
+    let first = Request::first(1, 2);
+    let again = first.again(1, Intent::Repeat, &[0]);
+    ModelConfig {
+        coordinator_crashes_max: 1,
+        participant_crashes_max: 1,
+        faults_max: 2,
+        ..ModelConfig::new(name, 2, 2, vec![first, again])
+    }
+}
+
+/// Two transactions on one record: one waits, and the older may wound the younger.
+fn conflicting(name: &'static str) -> ModelConfig {
+    let younger = Request { stamp: 2, ..Request::first(1, 2) };
+    let older = Request { stamp: 1, ..Request::first(2, 1) };
+    ModelConfig::new(name, 2, 1, vec![younger, older])
+}
+
+/// A client that breaks R12: two coordinators are asked for different things under one id.
+fn id_reused(name: &'static str) -> ModelConfig {
+    let first = Request::first(1, 2);
+    let other = Request { value: 9, record: "y", coordinator: 1, ..first.clone() };
+    ModelConfig::new(name, 2, 2, vec![first, other])
+}
+
+/// The client has its answer and says so with its next request; then the first id comes again.
+fn forgetting(name: &'static str, participants: usize) -> ModelConfig {
+    let first = Request::first(1, participants);
+    let next = Request { watermark: 2, record: "y", after: &[0], ..Request::first(2, 1) };
+    let again = first.again(0, Intent::Repeat, &[1]);
+    ModelConfig {
+        forgetting: true,
+        exchange_ms: 100,
+        ..ModelConfig::new(name, participants, 1, vec![first, next, again])
+    }
+}
