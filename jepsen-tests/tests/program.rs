@@ -102,16 +102,16 @@ fn help_tells_commands_and_statuses() {
 #[test]
 fn a_clean_history_holds() {
     let path = example("list_append_holds.edn");
-    lab(["check", text(&path)]).ends_with(0).says("holds").says("list_append");
+    lab(["check", text(&path)]).ends_with(0).says("holds").says("list-append");
     let judged = lab(["check", text(&path), "--json"]).ends_with(0).json();
     assert_eq!(judged["status"], "holds");
-    assert_eq!(judged["verdicts"][0]["checker"], "list_append");
+    assert_eq!(judged["verdicts"][0]["checker"], "list-append");
 }
 
 #[test]
 fn an_anomaly_is_violated_and_named() {
     let path = example("list_append_g1a.edn");
-    lab(["check", text(&path), "--checker", "list_append"])
+    lab(["check", text(&path), "--checker", "list-append"])
         .ends_with(1)
         .says("VIOLATED")
         .says("lines of index");

@@ -151,8 +151,7 @@ fn watched(
             // Ends when the sender is dropped.
             while is_done.recv_timeout(Duration::from_millis(250)) == Err(mpsc::RecvTimeoutError::Timeout) {
                 let elapsed = began.elapsed().as_secs();
-                let words =
-                    if elapsed > args.seconds { "setting up, healing and judging take longer" } else { "" };
+                let words = if elapsed > args.seconds { "seconds; healing and judging" } else { "seconds" };
                 progress.at(elapsed.min(args.seconds), || words.to_owned());
             }
         });
@@ -188,11 +187,14 @@ fn replay(args: &AttackArgs, seed: u64) -> String {
 /// Whose fault it is and what to do about it.
 fn failure(error: AttackError) -> Failure {
     let what = "the attack could not be made";
+    if let AttackError::Missing { what: missing, why, remedy } = error {
+        return Failure::new(Status::Environment, format!("{what}: {missing} is missing"))
+            .cause(why)
+            .remedy(remedy);
+    }
     let (status, remedy) = match &error {
         AttackError::Option { .. } => (Status::Usage, "`assent-lab attack --help` tells what can be chosen"),
-        AttackError::Missing { .. } => {
-            (Status::Environment, "install or name what is missing, and try again")
-        }
+        AttackError::Missing { .. } => (Status::Environment, "install it"),
         AttackError::File { .. } => {
             (Status::Environment, "look at the rights of the folder, and at the room on its disk")
         }

@@ -7,7 +7,7 @@ use assent_lab::{
     run::{Run, folder::HISTORY},
     verdict::Verdict,
 };
-use clap::Args;
+use clap::{Args, builder::PossibleValuesParser};
 use std::{
     fs::File,
     io::{BufRead, BufReader},
@@ -20,7 +20,7 @@ kind in it; --workload or --checker say who does.
 
 Examples:
   assent-lab check runs/bank-17
-  assent-lab check history.edn --checker list_append
+  assent-lab check history.edn --checker list-append
   assent-lab check history.ndjson --json | jq .verdicts";
 
 /// Which history, and who judges it.
@@ -45,13 +45,13 @@ const CHECKERS: &[Checker] = &[
     ("bank", checkers::bank::check),
     ("exactly_once", checkers::exactly_once::check),
     ("linearizability", checkers::linearizability::check),
-    ("list_append", checkers::list_append::check),
-    ("register", checkers::register::check),
+    ("list-append", checkers::list_append::check),
+    ("rw-register", checkers::register::check),
     ("registrar", checkers::registrar::check),
 ];
 
-fn names() -> clap::builder::PossibleValuesParser {
-    clap::builder::PossibleValuesParser::new(CHECKERS.iter().map(|(name, _)| *name))
+fn names() -> PossibleValuesParser {
+    PossibleValuesParser::new(CHECKERS.iter().map(|(name, _)| *name))
 }
 
 /// Runs the command.

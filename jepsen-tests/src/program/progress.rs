@@ -57,7 +57,7 @@ impl Progress {
                 let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
                 if said.elapsed() >= LINES_EVERY {
                     *said = Instant::now();
-                    eprintln!("{label}: {done} of {total}, {}", words());
+                    eprintln!("{label}: {done} of {total} {}", words());
                 }
             }
             Form::Nothing => {}

@@ -162,9 +162,10 @@ fn many(args: &SimulateArgs, output: Output) -> Result<Status, Failure> {
         workload: &make_one,
     };
     let total = args.seeds.end - args.seeds.start;
-    let progress = Progress::new("seeds", total, output);
+    let progress = Progress::new("simulate", total, output);
     let swept = sweep.run(&|at| {
-        progress.at(at.seeds_done, || format!("{} transactions, {} faults", at.transactions, at.faults));
+        progress
+            .at(at.seeds_done, || format!("seeds, {} transactions, {} faults", at.transactions, at.faults));
     });
     let failure = match &swept.failure {
         Some(failure) if !args.no_shrink => {

@@ -43,7 +43,13 @@ statuses! {
 }
 
 /// The properties and checkers of liveness, whose violations are [`Status::Undecided`] and not [`Status::Violated`].
-const OF_LIVENESS: &[&str] = &["availability", "liveness", "nobody is blocked", "nothing in doubt"];
+const OF_LIVENESS: &[&str] = &[
+    "availability",
+    "liveness",
+    "nobody is blocked",
+    "nothing in doubt",
+    "a fair continuation decides everything",
+];
 
 impl Status {
     /// The number.
@@ -51,16 +57,20 @@ impl Status {
         self as u8
     }
 
-    /// What verdicts come to: broken promises before what is undecided, and that before what is not known.
+    /// What verdicts come to. Where nobody has judged, nothing is known.
     pub(crate) fn of(verdicts: &[Verdict]) -> Status {
-        let worst = verdicts.iter().map(Status::of_one).max_by_key(|status| match status {
+        verdicts.iter().map(Status::of_one).reduce(Status::or).unwrap_or(Status::Unknown)
+    }
+
+    /// The worse of two findings: a broken promise before what is undecided, and that before what is not known.
+    pub(crate) fn or(self, other: Status) -> Status {
+        let rank = |status| match status {
             Status::Violated => 3,
             Status::Undecided => 2,
             Status::Unknown => 1,
             Status::Holds | Status::Usage | Status::Environment | Status::Interrupted => 0,
-        });
-        // Where nobody has judged, nothing is known.
-        worst.unwrap_or(Status::Unknown)
+        };
+        if rank(other) > rank(self) { other } else { self }
     }
 
     fn of_one(verdict: &Verdict) -> Status {

@@ -96,24 +96,32 @@ impl Render for Strip<'_> {
 impl Render for Place<'_> {
     fn render(&self) -> Markup {
         let y = ROW * self.row as f64;
-        let targets = self.fault.targets.join(", ");
-        let width = targets.chars().count() as f64 * LETTER + 8.0;
-        // Inside where it fits, else beside.
-        let name = if width <= self.to - self.from {
+        let number = format!("F{}", self.number + 1);
+        // What tells most and fits.
+        let names = [self.fault.targets.join(", "), words::count(self.fault.targets.len(), "target"), number];
+        let name = names.into_iter().find_map(|name| Some((self.place_of(&name)?, name)));
+        html! {
+            g {
+                title { (words_of(self.number, self.fault)) }
+                rect class="fault" x=(Px(self.from)) y=(Px(y + 3.0)) width=(Px(self.to - self.from)) height=(Px(ROW - 6.0)) rx="2" {}
+                @if let Some(((class, x), name)) = name {
+                    text class={ "target " (class) } x=(Px(x)) y=(Px(y + ROW / 2.0 + 3.5)) { (name) }
+                }
+            }
+        }
+    }
+}
+
+impl Place<'_> {
+    /// Where a name fits: inside, or else beside.
+    fn place_of(&self, name: &str) -> Option<(&'static str, f64)> {
+        let width = name.chars().count() as f64 * LETTER + 8.0;
+        if width <= self.to - self.from {
             Some(("inside", self.from + 4.0))
         } else if self.to + width <= self.room_to {
             Some(("beside", self.to + 4.0))
         } else {
             None
-        };
-        html! {
-            g {
-                title { (words_of(self.number, self.fault)) }
-                rect class="fault" x=(Px(self.from)) y=(Px(y + 3.0)) width=(Px(self.to - self.from)) height=(Px(ROW - 6.0)) rx="2" {}
-                @if let Some((class, x)) = name {
-                    text class={ "target " (class) } x=(Px(x)) y=(Px(y + ROW / 2.0 + 3.5)) { (targets) }
-                }
-            }
         }
     }
 }

@@ -291,11 +291,16 @@ fn figures(table: &Table) -> Markup {
     }
 }
 
+/// What stands for a number that is not there.
+fn is_word(cell: &str) -> bool {
+    cell.is_empty() || ["never", "none", "to the end"].contains(&cell)
+}
+
 /// Columns of numbers stand at the right.
 fn number_class(table: &Table, column: usize) -> Option<&'static str> {
     let begins_with_digit = |cell: &String| cell.starts_with(|char: char| char.is_ascii_digit());
-    let is_number = table.rows.iter().all(|row| row.get(column).is_some_and(begins_with_digit));
-    (is_number && !table.rows.is_empty()).then_some("n")
+    let cells = || table.rows.iter().filter_map(|row| row.get(column)).filter(|cell| !is_word(cell));
+    (cells().next().is_some() && cells().all(begins_with_digit)).then_some("n")
 }
 
 fn notes(notes: &[String]) -> Markup {
