@@ -6,8 +6,13 @@ use std::{sync::mpsc as blocking, thread};
 use tokio::sync::mpsc;
 
 /// Starts syncs, one at a time.
+///
+/// It ends before this is dropped: the database must be closed when `main` returns, or the thread would close it while
+/// the C++ library's own globals are being destroyed, and RocksDB aborts the process over the first of its locks.
 pub(crate) struct SyncThread {
-    begin: blocking::Sender<()>,
+    /// None only while this is being dropped: without it, the thread ends.
+    begin: Option<blocking::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
 }
 
 impl SyncThread {
@@ -24,15 +29,24 @@ impl SyncThread {
                 }
             }
         };
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("sync".to_string())
             .spawn(run)
             .map_err(|error| NodeError::SyncThread(error.to_string()))?;
-        Ok((SyncThread { begin }, results))
+        Ok((SyncThread { begin: Some(begin), thread: Some(thread) }, results))
     }
 
     /// Begins a sync of everything that has been committed to the store.
     pub(crate) fn begin(&self) -> Result<(), NodeError> {
-        self.begin.send(()).map_err(|_| NodeError::SyncThread("it has ended".to_string()))
+        let begun = self.begin.as_ref().is_some_and(|begin| begin.send(()).is_ok());
+        if begun { Ok(()) } else { Err(NodeError::SyncThread("it has ended".to_string())) }
+    }
+}
+
+impl Drop for SyncThread {
+    fn drop(&mut self) {
+        drop(self.begin.take());
+        // If it has panicked, that was noticed where its results are received.
+        let _ = self.thread.take().map(thread::JoinHandle::join);
     }
 }
