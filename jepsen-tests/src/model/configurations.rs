@@ -26,7 +26,7 @@ pub fn everyday() -> Vec<ModelConfig> {
             ..ModelConfig::new("2 participants, the coordinator gives up", 2, 1, vec![Request::first(1, 2)])
         },
         live(coordinator_crashes("live: 2 participants, a coordinator crashes", 1)),
-        live(participant_crashes("live: 2 participants, a participant crashes", 1)),
+        in_time(live(participant_crashes("live: 2 participants, a participant crashes", 1))),
         live(link_is_cut("live: 2 participants, a link is cut")),
     ];
     all.extend(bounded());
@@ -52,7 +52,7 @@ fn bounded() -> Vec<ModelConfig> {
         most(id_reused("2 participants, an id for two contents")),
         most(forgetting("2 participants, everything is forgotten", 2)),
         most(ModelConfig::new("3 participants, no fault", 3, 1, vec![Request::first(1, 3)])),
-        most(live(retried_with_crashes("live: 2 coordinators, a repeat, a crash"))),
+        most(in_time(live(retried_with_crashes("live: 2 coordinators, a repeat, a crash")))),
     ]
 }
 
@@ -73,12 +73,12 @@ pub fn deep() -> Vec<ModelConfig> {
             faults_max: 1,
             ..ModelConfig::new("3 participants, a crash", 3, 1, vec![Request::first(1, 3)])
         }),
-        further(live(ModelConfig {
+        further(in_time(live(ModelConfig {
             coordinator_crashes_max: 1,
             participant_crashes_max: 1,
             faults_max: 1,
             ..ModelConfig::new("live: 3 participants, a crash", 3, 1, vec![Request::first(1, 3)])
-        })),
+        }))),
     ]);
     all
 }
@@ -106,14 +106,12 @@ fn link_is_cut(name: &'static str) -> ModelConfig {
 /// With a fair continuation from every state, within which long waits come too.
 fn live(config: ModelConfig) -> ModelConfig {
     let faults_max = config.faults_max.min(1);
-    ModelConfig {
-        liveness: true,
-        patience: Patience::Real,
-        tells_max: 1,
-        exchange_ms: 1_000,
-        faults_max,
-        ..config
-    }
+    ModelConfig { liveness: true, tells_max: 1, exchange_ms: 1_000, faults_max, ..config }
+}
+
+/// A sponsor that is well answers in time.
+fn in_time(config: ModelConfig) -> ModelConfig {
+    ModelConfig { patience: Patience::Real, ..config }
 }
 
 fn again_by_the_same(first: Request) -> Vec<Request> {
