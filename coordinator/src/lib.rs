@@ -5,7 +5,7 @@
 
 use assent_protocol::{
     coordinator::{Coordinator, CoordinatorConfig, Input, Limits},
-    ids::{Incarnation, NodeId, Peer, Time},
+    ids::{Incarnation, NodeId, Peer, Stamp, Time},
     message::{Message, Query, Reply},
 };
 use assent_transport::{
@@ -76,6 +76,7 @@ pub async fn run(
         machine,
         endpoint,
         clock: Clock::default(),
+        wall: Stamp::default(),
         spans: SpanMeters::new("coordinator"),
         out: Vec::new(),
         waiting,
@@ -89,6 +90,8 @@ struct Node {
     machine: Coordinator,
     endpoint: Endpoint,
     clock: Clock,
+    /// The wall clock at the beginning of this turn: good enough for an age.
+    wall: Stamp,
     spans: SpanMeters,
     out: Vec<(Peer, Message)>,
     /// Participants that have not been connected yet.
@@ -110,6 +113,7 @@ impl Node {
                     // What has reached the socket by now joins this turn: fewer and fuller packets leave.
                     tokio::task::yield_now().await;
                     let now = self.clock.now();
+                    self.wall = self.clock.wall();
                     self.on_event(event, now);
                     for _ in 1..EVENTS_PER_TURN_MAX {
                         let Ok(event) = events.try_recv() else { break };
@@ -167,7 +171,7 @@ impl Node {
     }
 
     fn handle(&mut self, now: Time, input: Input) {
-        self.machine.handle(now, self.clock.wall(), input, &mut self.out);
+        self.machine.handle(now, self.wall, input, &mut self.out);
     }
 
     fn answer(&mut self, peer: Peer, request: u64, query: &Query) {

@@ -136,7 +136,7 @@ impl Node {
                 biased;
                 done = synced.recv() => match done {
                     // Whatever was said stays unsaid: after a restart the node recovers from what is on the disk.
-                    Some(done) => { done?; self.outgoing.on_synced()?; }
+                    Some(done) => { done?; self.outgoing.on_synced(); }
                     None => return Err(NodeError::SyncThread("it has ended".to_string())),
                 },
                 // While a sync runs nothing can leave, so nothing is gained by looking at what arrives: it is taken
@@ -163,17 +163,18 @@ impl Node {
             if self.machine.next_wake().is_some_and(|due| due <= now) {
                 self.handle(now, Input::Tick);
             }
-            let applied = Instant::now();
-            let written = self.store.commit()?;
-            if written > 0 {
-                self.apply_seconds.record(applied.elapsed());
-            }
             self.spans.record(self.machine.take_spans());
-            self.outgoing.take_turn(written > 0, &mut self.out)?;
+            if self.outgoing.take_turn(self.store.has_pending(), &mut self.out) {
+                let applied = Instant::now();
+                self.store.commit()?;
+                self.apply_seconds.record(applied.elapsed());
+                self.outgoing.begin_sync()?;
+            }
         }
         tracing::info!("participant stops");
         self.endpoint.close().await;
         // What was written and not synced is a courtesy to the next start: nothing was said of it.
+        self.store.commit()?;
         self.store.syncer().sync()?;
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! How much processor time the machines alone take per enrolment: one coordinator, two participants over memory stores,
-//! 64 clients, no network and no disk. With the argument `codec`, every message is encoded and decoded on its way.
+//! 64 clients, no network and no disk. With the argument `codec`, every message is encoded and decoded on its way; with a
+//! number, so many transactions are run (under `valgrind --tool=callgrind` a few thousand are enough).
 //!
-//! `cargo run --release -p assent-protocol --example machines [codec]`
+//! `cargo run --release -p assent-protocol --example machines [codec] [transactions]`
 
 use assent_protocol::{
     codec,
@@ -32,7 +33,9 @@ struct Run {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let through_codec = std::env::args().nth(1).is_some_and(|argument| argument == "codec");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let through_codec = arguments.iter().any(|argument| argument == "codec");
+    let transactions = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(TRANSACTIONS);
     let (students, courses, driver) = (NodeId(1), NodeId(2), NodeId(3));
     let tables =
         BTreeMap::from([("student".to_string(), vec![students]), ("course".to_string(), vec![courses])]);
@@ -80,7 +83,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut answered = 0;
     let mut messages = 0_u64;
     let start = Instant::now();
-    while answered < TRANSACTIONS {
+    while answered < transactions {
         let Some((from, to, message)) = run.queue.pop_front() else {
             run.tick(driver);
             continue;

@@ -4,6 +4,7 @@
 //! number): fields and variants are therefore only ever appended. `tests/golden.rs` holds examples byte by byte.
 
 use alloc::vec::Vec;
+use bincode::{enc::write::Writer, error::EncodeError};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The largest encoded message or stored value, in bytes.
@@ -23,14 +24,31 @@ pub enum DecodeError {
     Trailing(usize),
 }
 
+/// Without a limit of its own, which would be counted at every number: frames are bounded before they are decoded, and a length
+/// in them allocates for what has been read, and a mebibyte at most ahead of it (serde).
 fn config() -> impl bincode::config::Config {
-    bincode::config::standard().with_limit::<FRAME_BYTES_MAX>()
+    bincode::config::standard()
+}
+
+/// Room for the bytes of most values: a vector that starts empty would be moved several times.
+const USUAL_BYTES: usize = 256;
+
+/// Takes bytes as they are encoded.
+struct Encoded(Vec<u8>);
+
+impl Writer for Encoded {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 /// The bytes of a value.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    let mut encoded = Encoded(Vec::with_capacity(USUAL_BYTES));
     // Encoding to memory has no way to fail but a type that serde can't describe; the types here are all plain.
-    bincode::serde::encode_to_vec(value, config()).expect("plain types always encode")
+    bincode::serde::encode_into_writer(value, &mut encoded, config()).expect("plain types always encode");
+    encoded.0
 }
 
 /// The value in `bytes`, all of them.

@@ -83,11 +83,50 @@ impl Hold {
             || (self.change && other.shared)
             || kinds_differ
     }
+
+    /// Adds what a later operation of the same transaction wants.
+    fn join(&mut self, later: Hold) {
+        self.shared |= later.shared;
+        self.touch |= later.touch;
+        self.change |= later.change;
+        self.exclusive |= later.exclusive;
+        match (&mut self.escrow, later.escrow) {
+            (_, None) => {}
+            (None, later) => self.escrow = later,
+            (Some(held), Some(later)) if held.kind == later.kind => {
+                // The running sums of the later operation begin where this one's end.
+                held.upper = held.upper.min(later.upper - held.delta);
+                held.lower = held.lower.max(later.lower - held.delta);
+                held.delta += later.delta;
+            }
+            // A counter and a set in one field: the operations will be refused; until then nobody else comes near.
+            (Some(_), Some(_)) => self.exclusive = true,
+        }
+    }
 }
 
-/// All locks that one transaction needs on one participant.
+/// All locks that one transaction needs on one participant, sorted by record. Most transactions need a handful: vectors.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Plan(BTreeMap<RecordId, BTreeMap<Part, Hold>>);
+pub struct Plan(Vec<(RecordId, Holds)>);
+
+/// What one transaction holds or wants of one record, sorted by part.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+struct Holds(Vec<(Part, Hold)>);
+
+impl Holds {
+    /// Asked for every other holder of a busy record: few are told apart faster by looking at each than by searching.
+    fn of(&self, part: &Part) -> Option<&Hold> {
+        if self.0.len() <= 8 {
+            return self.0.iter().find(|(held, _)| held == part).map(|(_, hold)| hold);
+        }
+        let place = self.0.binary_search_by(|(held, _)| held.cmp(part)).ok()?;
+        Some(&self.0[place].1)
+    }
+
+    fn excludes_existence(&self) -> bool {
+        self.of(&Part::Existence).is_some_and(|hold| hold.exclusive)
+    }
+}
 
 impl Plan {
     /// The locks for these operations, given what exists now.
@@ -95,106 +134,139 @@ impl Plan {
     /// While a transaction waits that may change, so the plan is made anew at every attempt; while it holds the
     /// locks it can't, so the plan that is made after a restart is the one that was held before.
     pub fn of<S: Store>(steps: &[Step], store: &S) -> Plan {
-        let mut plan = Plan::default();
+        let mut wants = Wants { list: Vec::with_capacity(4 * steps.len()), record: None };
         for step in steps {
-            plan.add(&step.operation, store);
+            wants.add(&step.operation, store);
         }
-        plan
+        wants.into_plan()
     }
 
     /// Forgets what may be added (see [`Canary::EscrowNotRetaken`]).
     pub(crate) fn drop_escrow(&mut self) {
-        for hold in self.0.values_mut().flat_map(BTreeMap::values_mut) {
+        for (_, hold) in self.0.iter_mut().flat_map(|(_, holds)| &mut holds.0) {
             hold.escrow = None;
         }
     }
 
     /// The records that are locked.
     pub fn records(&self) -> impl Iterator<Item = &RecordId> {
-        self.0.keys()
+        self.0.iter().map(|(id, _)| id)
     }
 
-    fn add<S: Store>(&mut self, operation: &Operation, store: &S) {
-        let id = operation.record();
-        if !self.0.contains_key(id) {
-            self.0.insert(id.clone(), BTreeMap::new());
+    fn of_record(&self, id: &RecordId) -> Option<&Holds> {
+        let place = self.0.binary_search_by(|(record, _)| record.cmp(id)).ok()?;
+        Some(&self.0[place].1)
+    }
+}
+
+/// What the operations want, one by one; parts that several of them want are there several times.
+struct Wants<'a> {
+    list: Vec<(&'a RecordId, Part, Hold)>,
+    /// The record that was looked up last, and whether it exists.
+    record: Option<(&'a RecordId, bool)>,
+}
+
+impl<'a> Wants<'a> {
+    fn want(&mut self, id: &'a RecordId, part: Part) -> &mut Hold {
+        let place = self.list.len();
+        self.list.push((id, part, Hold::default()));
+        &mut self.list[place].2
+    }
+
+    fn exists<S: Store>(&mut self, id: &'a RecordId, store: &S) -> bool {
+        match self.record {
+            Some((known, exists)) if known == id => exists,
+            Some(_) | None => {
+                let exists = store.record(id).is_some();
+                self.record = Some((id, exists));
+                exists
+            }
         }
-        let parts = self.0.get_mut(id).expect("it was just put there");
-        let existence = parts.entry(Part::Existence).or_default();
-        existence.shared = true;
+    }
+
+    /// Joins what is wanted of each part, in the order of the operations: the sort keeps it.
+    fn into_plan(mut self) -> Plan {
+        self.list.sort_by(|(id, part, _), (other_id, other_part, _)| (id, part).cmp(&(other_id, other_part)));
+        let mut plan: Vec<(RecordId, Holds)> = Vec::new();
+        for (id, part, hold) in self.list {
+            match plan.last_mut() {
+                Some((record, holds)) if record == id => match holds.0.last_mut() {
+                    Some((last, joined)) if *last == part => joined.join(hold),
+                    Some(_) | None => holds.0.push((part, hold)),
+                },
+                Some(_) | None => plan.push((id.clone(), Holds(Vec::from([(part, hold)])))),
+            }
+        }
+        Plan(plan)
+    }
+
+    fn add<S: Store>(&mut self, operation: &'a Operation, store: &S) {
+        let id = operation.record();
         // Who creates a record shuts out who would see it absent.
         let excludes = matches!(operation, Operation::Delete { .. })
-            || (operation.is_write() && !existence.exclusive && store.record(id).is_none());
-        existence.exclusive |= excludes;
+            || (operation.is_write() && !self.exists(id, store));
+        let existence = self.want(id, Part::Existence);
+        existence.shared = true;
+        existence.exclusive = excludes;
         if operation.is_write() {
-            parts.entry(Part::Whole).or_default().change = true;
+            self.want(id, Part::Whole).change = true;
         }
         match operation {
             Operation::Require { .. } if broken(Canary::ChecksNotLocked) => {}
             Operation::Require { check, .. } => match check {
                 Check::Exists | Check::Absent => {}
                 Check::Equals(field, _) | Check::AtLeast(field, _) => {
-                    parts.entry(Part::Field(field.clone())).or_default().shared = true;
+                    self.want(id, Part::Field(field.clone())).shared = true;
                 }
-                Check::Contains(field, member) => touch(parts, field, member),
-                Check::Version(_) => parts.entry(Part::Whole).or_default().shared = true,
+                Check::Contains(field, member) => self.touch(id, field, member),
+                Check::Version(_) => self.want(id, Part::Whole).shared = true,
             },
             Operation::Read { what, .. } => match what {
-                Selection::Record => parts.entry(Part::Whole).or_default().shared = true,
+                Selection::Record => self.want(id, Part::Whole).shared = true,
                 Selection::Field(field) | Selection::Count(field) => {
-                    parts.entry(Part::Field(field.clone())).or_default().shared = true;
+                    self.want(id, Part::Field(field.clone())).shared = true;
                 }
-                Selection::Member(field, member) => touch(parts, field, member),
+                Selection::Member(field, member) => self.touch(id, field, member),
             },
             Operation::Delete { .. } => {}
             Operation::Set { field, .. } | Operation::Append { field, .. } => {
-                parts.entry(Part::Field(field.clone())).or_default().exclusive = true;
+                self.want(id, Part::Field(field.clone())).exclusive = true;
             }
             Operation::Add { field, delta, min, max, .. } => {
                 let (min, max) = (min.unwrap_or(i64::MIN), max.unwrap_or(i64::MAX));
-                escrow(parts, field, EscrowKind::Counter, *delta, i128::from(min), i128::from(max));
+                self.escrow(id, field, EscrowKind::Counter, *delta, i128::from(min), i128::from(max));
             }
             Operation::Insert { field, member, max, .. } => {
                 let max = i128::from(max.unwrap_or(u64::MAX));
-                escrow(parts, field, EscrowKind::SetSize, 1, i128::MIN / 2, max);
-                parts.entry(Part::Member(field.clone(), member.clone())).or_default().exclusive = true;
+                self.escrow(id, field, EscrowKind::SetSize, 1, i128::MIN / 2, max);
+                self.want(id, Part::Member(field.clone(), member.clone())).exclusive = true;
             }
             Operation::Remove { field, member, min, .. } => {
                 let min = i128::from(min.unwrap_or(0));
-                escrow(parts, field, EscrowKind::SetSize, -1, min, i128::MAX / 2);
-                parts.entry(Part::Member(field.clone(), member.clone())).or_default().exclusive = true;
+                self.escrow(id, field, EscrowKind::SetSize, -1, min, i128::MAX / 2);
+                self.want(id, Part::Member(field.clone(), member.clone())).exclusive = true;
             }
         }
     }
-}
 
-fn touch(parts: &mut BTreeMap<Part, Hold>, field: &FieldName, member: &Member) {
-    parts.entry(Part::Field(field.clone())).or_default().touch = true;
-    parts.entry(Part::Member(field.clone(), member.clone())).or_default().shared = true;
-}
+    fn touch(&mut self, id: &'a RecordId, field: &FieldName, member: &Member) {
+        self.want(id, Part::Field(field.clone())).touch = true;
+        self.want(id, Part::Member(field.clone(), member.clone())).shared = true;
+    }
 
-fn escrow(
-    parts: &mut BTreeMap<Part, Hold>,
-    field: &FieldName,
-    kind: EscrowKind,
-    delta: i64,
-    min: i128,
-    max: i128,
-) {
-    let hold = parts.entry(Part::Field(field.clone())).or_default();
-    hold.change = true;
-    match &mut hold.escrow {
-        None => {
-            let delta = i128::from(delta);
-            hold.escrow = Some(Escrow { kind, delta, upper: max - delta, lower: min - delta });
-        }
-        Some(held) if held.kind == kind => {
-            held.delta += i128::from(delta);
-            held.upper = held.upper.min(max - held.delta);
-            held.lower = held.lower.max(min - held.delta);
-        }
-        // A counter and a set in one field: the operations will be refused; until then nobody else comes near.
-        Some(_) => hold.exclusive = true,
+    fn escrow(
+        &mut self,
+        id: &'a RecordId,
+        field: &FieldName,
+        kind: EscrowKind,
+        delta: i64,
+        min: i128,
+        max: i128,
+    ) {
+        let delta = i128::from(delta);
+        let hold = self.want(id, Part::Field(field.clone()));
+        hold.change = true;
+        hold.escrow = Some(Escrow { kind, delta, upper: max - delta, lower: min - delta });
     }
 }
 
@@ -219,7 +291,7 @@ pub struct Locks {
 
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 struct RecordLocks {
-    holders: BTreeMap<Part, BTreeMap<Age, Hold>>,
+    holders: BTreeMap<Age, Holds>,
     waiters: BTreeSet<Age>,
 }
 
@@ -230,19 +302,18 @@ impl Locks {
         let mut behind = false;
         for (id, parts) in &plan.0 {
             let Some(locks) = self.records.get(id) else { continue };
-            let alone_in_record = parts.get(&Part::Existence).is_some_and(|hold| hold.exclusive);
+            let alone_in_record = parts.excludes_existence();
+            let others = locks.holders.iter().filter(|(other, _)| *other != age);
             // Another that creates or deletes the record leaves an amount that nobody knows yet: it is waited for.
-            let unsettled = locks
-                .holders
-                .get(&Part::Existence)
-                .is_some_and(|holders| holders.iter().any(|(other, hold)| other != age && hold.exclusive));
-            for (part, hold) in parts {
-                let holders =
-                    locks.holders.get(part).into_iter().flatten().filter(|(other, _)| *other != age);
+            let unsettled = others.clone().any(|(_, holds)| holds.excludes_existence());
+            for (part, hold) in &parts.0 {
+                let holders: Vec<(&Age, &Hold)> =
+                    others.clone().filter_map(|(other, holds)| Some((other, holds.of(part)?))).collect();
+                let holders = holders.iter().copied();
                 let older = locks
                     .waiters
                     .range(..age)
-                    .filter_map(|waiter| Some((waiter, self.waiting.get(waiter)?.0.get(id)?.get(part)?)));
+                    .filter_map(|waiter| Some((waiter, self.waiting.get(waiter)?.of_record(id)?.of(part)?)));
                 let conflicting = |(_, other): &(&Age, &Hold)| hold.conflicts(other);
                 let hard: Vec<&Age> = holders.clone().filter(conflicting).map(|(other, _)| other).collect();
                 behind |= older.clone().any(|waiter| conflicting(&waiter));
@@ -270,24 +341,20 @@ impl Locks {
     pub fn hold(&mut self, age: &Age, plan: &Plan) {
         for (id, parts) in &plan.0 {
             let locks = self.records.entry(id.clone()).or_default();
-            for (part, hold) in parts {
-                locks.holders.entry(part.clone()).or_default().insert(age.clone(), hold.clone());
-            }
+            locks.holders.insert(age.clone(), parts.clone());
         }
     }
 
-    /// Gives back what is held under the plan, and notes who may go on.
-    pub fn release(&mut self, age: &Age, plan: &Plan) {
-        for (id, parts) in &plan.0 {
-            let Some(locks) = self.records.get_mut(id) else { continue };
-            for part in parts.keys() {
-                if let Some(holders) = locks.holders.get_mut(part) {
-                    holders.remove(age);
-                    if holders.is_empty() {
-                        locks.holders.remove(part);
-                    }
-                }
+    /// Gives back what is held of these records, and notes who may go on.
+    pub fn release<'a>(&mut self, age: &Age, records: impl Iterator<Item = &'a RecordId>) {
+        let mut last = None;
+        for id in records {
+            // One record is often named by several operations in a row.
+            if last.replace(id) == Some(id) {
+                continue;
             }
+            let Some(locks) = self.records.get_mut(id) else { continue };
+            locks.holders.remove(age);
             if !broken(Canary::QueueNotWoken) {
                 self.woken.extend(locks.waiters.iter().cloned());
             }
@@ -295,28 +362,10 @@ impl Locks {
         }
     }
 
-    /// Gives back whatever is held of these records: for who knows the records and not what existed when it took the locks.
-    pub fn release_all<'a>(&mut self, age: &Age, records: impl Iterator<Item = &'a RecordId>) {
-        for id in records {
-            let Some(locks) = self.records.get_mut(id) else { continue };
-            locks.holders.retain(|_, holders| {
-                holders.remove(age);
-                !holders.is_empty()
-            });
-            self.woken.extend(locks.waiters.iter().cloned());
-            self.drop_if_idle(id);
-        }
-    }
-
     /// Whether all the plan's locks are held.
     pub fn holds(&self, age: &Age, plan: &Plan) -> bool {
-        plan.0.iter().all(|(id, parts)| {
-            self.records.get(id).is_some_and(|locks| {
-                parts.iter().all(|(part, hold)| {
-                    locks.holders.get(part).and_then(|holders| holders.get(age)) == Some(hold)
-                })
-            })
-        })
+        let held = |id| self.records.get(id).and_then(|locks| locks.holders.get(age));
+        plan.0.iter().all(|(id, parts)| held(id) == Some(parts))
     }
 
     /// Whether the transaction waits.
@@ -326,7 +375,7 @@ impl Locks {
 
     /// Notes that a transaction waits for the plan's locks.
     pub fn wait(&mut self, age: &Age, plan: Plan) {
-        for id in plan.0.keys() {
+        for id in plan.records() {
             self.records.entry(id.clone()).or_default().waiters.insert(age.clone());
         }
         self.waiting.insert(age.clone(), plan);
@@ -336,7 +385,7 @@ impl Locks {
     pub fn stop_waiting(&mut self, age: &Age) {
         self.woken.remove(age);
         let Some(plan) = self.waiting.remove(age) else { return };
-        for id in plan.0.keys() {
+        for id in plan.records() {
             if let Some(locks) = self.records.get_mut(id) {
                 locks.waiters.remove(age);
                 self.woken.extend(locks.waiters.range(age..).cloned());

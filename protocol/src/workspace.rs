@@ -69,7 +69,11 @@ struct Workspace<'s, S> {
     store: &'s S,
     bounded: bool,
     read_bytes: usize,
-    records: BTreeMap<RecordId, RecordDraft>,
+    records: Vec<(RecordId, RecordDraft)>,
+    /// Where in `records` each one is.
+    places: BTreeMap<RecordId, usize>,
+    /// Where the one is that was used last: most operations are on the same record as the one before.
+    last: usize,
 }
 
 struct RecordDraft {
@@ -85,6 +89,8 @@ struct RecordDraft {
 #[derive(Default)]
 struct FieldDraft {
     base_items: u64,
+    /// What the store holds in it does not count.
+    hidden: bool,
     now: Option<Field>,
     changed: bool,
     items: Vec<Value>,
@@ -93,23 +99,32 @@ struct FieldDraft {
 
 impl<'s, S: Store> Workspace<'s, S> {
     fn new(store: &'s S) -> Self {
-        Workspace { store, bounded: true, read_bytes: 0, records: BTreeMap::new() }
+        let (records, places) = Default::default();
+        Workspace { store, bounded: true, read_bytes: 0, records, places, last: 0 }
     }
 
     fn record(&mut self, id: &RecordId) -> &mut RecordDraft {
-        // Not the entry API: it would clone the name even where the draft is there.
-        if !self.records.contains_key(id) {
-            let base = self.store.record(id);
-            let draft = RecordDraft {
-                base,
-                exists: base.is_some(),
-                wiped: false,
-                changed: false,
-                fields: BTreeMap::new(),
-            };
-            self.records.insert(id.clone(), draft);
+        if self.records.get(self.last).is_none_or(|(last, _)| last != id) {
+            self.last = self.place(id);
         }
-        self.records.get_mut(id).expect("it was just put there")
+        &mut self.records[self.last].1
+    }
+
+    fn place(&mut self, id: &RecordId) -> usize {
+        if let Some(place) = self.places.get(id) {
+            return *place;
+        }
+        let base = self.store.record(id);
+        let draft = RecordDraft {
+            base,
+            exists: base.is_some(),
+            wiped: false,
+            changed: false,
+            fields: BTreeMap::new(),
+        };
+        self.records.push((id.clone(), draft));
+        self.places.insert(id.clone(), self.records.len() - 1);
+        self.records.len() - 1
     }
 
     fn field(&mut self, id: &RecordId, name: &FieldName) -> &mut FieldDraft {
@@ -119,7 +134,8 @@ impl<'s, S: Store> Workspace<'s, S> {
         if !record.fields.contains_key(name) {
             let now = if hidden { None } else { store.field(id, name) };
             let base_items = if let Some(Field::List(items)) = now { items } else { 0 };
-            record.fields.insert(name.clone(), FieldDraft { base_items, now, ..FieldDraft::default() });
+            let draft = FieldDraft { base_items, hidden, now, ..FieldDraft::default() };
+            record.fields.insert(name.clone(), draft);
         }
         record.fields.get_mut(name).expect("it was just put there")
     }
@@ -135,16 +151,13 @@ impl<'s, S: Store> Workspace<'s, S> {
     }
 
     fn has_member(&mut self, id: &RecordId, name: &FieldName, member: &Member) -> Result<bool, Refused> {
+        let store = self.store;
         match self.field(id, name) {
             FieldDraft { now: None, .. } => Ok(false),
-            FieldDraft { now: Some(Field::Set(_)), members, .. } => {
-                if let Some(there) = members.get(member) {
-                    return Ok(*there);
-                }
-                let record = self.record(id);
-                let hidden = record.wiped || record.base.is_none();
-                Ok(!hidden && self.store.contains(id, name, member))
-            }
+            FieldDraft { now: Some(Field::Set(_)), hidden, members, .. } => match members.get(member) {
+                Some(there) => Ok(*there),
+                None => Ok(!*hidden && store.contains(id, name, member)),
+            },
             FieldDraft { now: Some(Field::Value(_) | Field::List(_)), .. } => {
                 Err(refused(RefusalKind::WrongType, Some(name), None))
             }
@@ -337,8 +350,9 @@ impl<'s, S: Store> Workspace<'s, S> {
         if self.read_bytes > READ_BYTES_MAX { Err(too_large()) } else { Ok(Some(content)) }
     }
 
-    fn into_writes(self) -> Vec<Write> {
+    fn into_writes(mut self) -> Vec<Write> {
         let mut writes = Vec::new();
+        self.records.sort_unstable_by(|(id, _), (other, _)| id.cmp(other));
         for (id, record) in self.records.into_iter().filter(|(_, record)| record.changed) {
             if record.wiped && record.base.is_some() {
                 writes.push(Write::DeleteRecord(id.clone()));

@@ -262,7 +262,7 @@ fn released_locks_are_free_and_wake_who_waits_oldest_first() {
         locks.wait(&age(waiter), alone.clone());
     }
     assert_eq!(locks.next_woken(), None);
-    locks.release(&age(5), &alone);
+    locks.release(&age(5), alone.records());
     assert_eq!(locks.next_woken(), Some(age(7)));
     assert_eq!(locks.admit(&age(7), &alone, &store), Admission::Granted);
     locks.stop_waiting(&age(7));
@@ -307,7 +307,7 @@ fn nothing_is_left_of_locks_that_nobody_holds_or_waits_for() {
     let everything = plan(&[insert("s9", None), add(1, None, None), count(), contains("s1")], &store);
     locks.hold(&age(1), &everything);
     locks.wait(&age(2), plan(&[delete()], &store));
-    locks.release(&age(1), &everything);
+    locks.release(&age(1), everything.records());
     locks.stop_waiting(&age(2));
     assert_eq!((locks.records(), locks.waiting(), locks.next_woken()), (0, 0, None));
 }
@@ -317,7 +317,7 @@ fn a_reader_gives_back_whatever_it_holds_of_its_records() {
     let store = course();
     let mut locks = Locks::default();
     locks.hold(&age(1), &plan(&[count(), read(Selection::Record)], &store));
-    locks.release_all(&age(1), [record(COURSE)].iter());
+    locks.release(&age(1), [record(COURSE)].iter());
     assert_eq!(locks, Locks::default());
 }
 

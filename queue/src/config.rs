@@ -19,7 +19,7 @@ pub struct StoreConfig {
     /// means fewer flushes, a longer start after a crash (a second reads some 200 MiB), and more disk.
     pub wal_bytes_max: u64,
     /// When the memtable of the records' content is flushed, in bytes; default 64 MiB. Those of transactions, sessions
-    /// and versions are flushed at a quarter of it. More means fewer and larger files, slower writes to memtables that no
+    /// and rows are flushed at a quarter of it. More means fewer and larger files, slower writes to memtables that no
     /// longer fit into the processor's cache, and more memory: up to four of each.
     pub memtable_bytes: usize,
     /// Cache of database blocks, in bytes; default 128 MiB.

@@ -7,8 +7,8 @@
 //! | tag | column family | key | value |
 //! | --- | --- | --- | --- |
 //! | 0x01 | meta | what | see `identity.rs` |
-//! | 0x08 | records | record | version |
-//! | 0x10 | content | record length, record, field | field |
+//! | 0x08 | records | record | its row: version and small fields, see `rows.rs` |
+//! | 0x10 | content | record length, record, field | a field that is not in the row |
 //! | 0x11 | content | record length, record, field length, field, index | item |
 //! | 0x12 | content | record length, record, field length, field, member | empty |
 //! | 0x20 | transactions | client length, client, session, sequence | what is held |

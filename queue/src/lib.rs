@@ -10,7 +10,6 @@
 //! What this crate does not do: decide anything (that is `assent_protocol`), or speak with anyone.
 
 mod batch;
-mod cache;
 mod config;
 mod error;
 mod folder;
@@ -20,6 +19,7 @@ mod options;
 mod overlay;
 mod reads;
 mod recovery;
+mod rows;
 mod shared;
 mod space;
 mod store;

@@ -1,22 +1,23 @@
 //! The writes since the last commit, as later reads must see them.
 //!
-//! RocksDB does not know them yet. The overlay holds only what [`Store`](assent_protocol::storage::Store) can read:
-//! transactions and watermarks are written and never read back.
+//! RocksDB does not know them yet. The overlay holds only what [`Store`](assent_protocol::storage::Store) can read and
+//! `rows.rs` does not hold: transactions and watermarks are written and never read back.
 //!
 //! The invariant: what is read is the overlay over the database. Where the overlay has "wiped" something, nothing
 //! of it in the database counts.
 
 use assent_protocol::{
-    ids::{ClientName, FieldName, Member, RecordId, Version},
+    ids::{ClientName, FieldName, Member, RecordId},
     operation::Value,
     storage::{Field, GrantRecord},
 };
+use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap};
 
 #[derive(Default)]
 pub(crate) struct Overlay {
-    records: HashMap<RecordId, PendingRecord>,
-    grants: HashMap<ClientName, GrantRecord>,
+    records: HashMap<RecordId, PendingRecord, RandomState>,
+    grants: HashMap<ClientName, GrantRecord, RandomState>,
 }
 
 /// What is pending of one record.
@@ -24,9 +25,8 @@ pub(crate) struct Overlay {
 pub(crate) struct PendingRecord {
     /// What the database holds of it is gone.
     pub(crate) wiped: bool,
-    /// The version that was put, if one was since the record was wiped.
-    pub(crate) version: Option<Version>,
-    pub(crate) fields: HashMap<FieldName, PendingField>,
+    /// Few: those that a turn changes.
+    pub(crate) fields: BTreeMap<FieldName, PendingField>,
 }
 
 /// What is pending of one field.
@@ -34,7 +34,7 @@ pub(crate) struct PendingRecord {
 pub(crate) struct PendingField {
     /// What the database holds of it is gone, items and members too.
     pub(crate) wiped: bool,
-    /// What was put, if anything was since the field was wiped.
+    /// What was put under a key of its own, if anything was since the field was wiped.
     pub(crate) field: Option<Field>,
     pub(crate) items: BTreeMap<u64, Value>,
     /// True: put; false: deleted.
@@ -56,14 +56,6 @@ impl Overlay {
     pub(crate) fn clear(&mut self) {
         self.records.clear();
         self.grants.clear();
-    }
-
-    pub(crate) fn version(&self, record: &RecordId) -> Pending<Version> {
-        match self.records.get(record) {
-            Some(PendingRecord { version: Some(version), .. }) => Pending::Put(*version),
-            Some(PendingRecord { wiped: true, .. }) => Pending::Gone,
-            Some(_) | None => Pending::Untouched,
-        }
     }
 
     pub(crate) fn field(&self, record: &RecordId, field: &FieldName) -> Pending<&Field> {
@@ -98,16 +90,6 @@ impl Overlay {
     /// What is pending of a record, if anything is.
     pub(crate) fn record(&self, record: &RecordId) -> Option<&PendingRecord> {
         self.records.get(record)
-    }
-
-    /// Every record whose existence may differ from what the database says: its version, or none.
-    pub(crate) fn changed_records(&self) -> impl Iterator<Item = (&RecordId, Option<Version>)> {
-        let changed = self.records.iter().filter(|(_, held)| held.wiped || held.version.is_some());
-        changed.map(|(record, held)| (record, held.version))
-    }
-
-    pub(crate) fn put_record(&mut self, record: &RecordId, version: Version) {
-        self.record_mut(record).version = Some(version);
     }
 
     pub(crate) fn wipe_record(&mut self, record: &RecordId) {

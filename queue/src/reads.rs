@@ -1,8 +1,10 @@
-//! How a machine reads: the overlay over the cache over the database.
+//! How a machine reads: rows, then the overlay over the database.
 
 use crate::{
     keys::{self, Key, families},
     overlay::Pending,
+    rows::Row,
+    shared::Shared,
     store::RocksStore,
 };
 use assent_protocol::{
@@ -12,43 +14,40 @@ use assent_protocol::{
     storage::{Field, GrantRecord, Store, Write},
 };
 use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 impl Store for RocksStore {
     fn record(&self, record: &RecordId) -> Option<Version> {
-        match self.overlay.version(record) {
-            Pending::Put(version) => return Some(version),
-            Pending::Gone => return None,
-            Pending::Untouched => {}
-        }
-        let mut cache = self.cache.borrow_mut();
-        if let Some(known) = cache.version(record) {
-            return known;
-        }
-        let version = self.lookup(families::RECORDS, self.key.borrow_mut().record(record));
-        cache.put_version(record, version);
-        version
+        self.rows.borrow_mut().row(record, || read_row(&self.shared, &self.key, record)).version
     }
 
     fn field(&self, record: &RecordId, field: &FieldName) -> Option<Field> {
+        let mut rows = self.rows.borrow_mut();
+        let row = rows.row(record, || read_row(&self.shared, &self.key, record));
+        if let Some(held) = row.field(field) {
+            return Some(held.clone());
+        }
+        if !row.apart {
+            return None;
+        }
         match self.overlay.field(record, field) {
-            Pending::Put(held) => return Some(held.clone()),
-            Pending::Gone => return None,
-            Pending::Untouched => {}
+            Pending::Put(held) => Some(held.clone()),
+            Pending::Gone => None,
+            Pending::Untouched => {
+                lookup(&self.shared, families::CONTENT, self.key.borrow_mut().field(record, field))
+            }
         }
-        let mut cache = self.cache.borrow_mut();
-        if let Some(known) = cache.field(record, field) {
-            return known.clone();
-        }
-        let held: Option<Field> = self.lookup(families::CONTENT, self.key.borrow_mut().field(record, field));
-        cache.put_field(record, field, held.clone());
-        held
     }
 
     fn fields(&self, record: &RecordId) -> Vec<FieldName> {
+        let mut rows = self.rows.borrow_mut();
+        let row = rows.row(record, || read_row(&self.shared, &self.key, record));
         let pending = self.overlay.record(record);
         let mut names = BTreeSet::new();
-        if !pending.is_some_and(|pending| pending.wiped) {
+        if row.apart && !pending.is_some_and(|pending| pending.wiped) {
             let mut key = self.key.borrow_mut();
             let prefix = key.fields(record);
             self.each(prefix, |key, _| {
@@ -62,6 +61,7 @@ impl Store for RocksStore {
                 names.remove(name);
             }
         }
+        names.extend(row.fields().cloned());
         names.into_iter().collect()
     }
 
@@ -115,7 +115,7 @@ impl Store for RocksStore {
         if let Some(grant) = self.overlay.grant(client) {
             return Some(grant.clone());
         }
-        self.lookup(families::SESSIONS, self.key.borrow_mut().grant(client))
+        lookup(&self.shared, families::SESSIONS, self.key.borrow_mut().grant(client))
     }
 
     fn records_after(
@@ -134,14 +134,16 @@ impl Store for RocksStore {
         }
         let start = prefix.as_ref().max(from.as_ref());
         let mut found = Vec::new();
-        let changed: BTreeMap<_, _> = self.overlay.changed_records().collect();
+        let rows = self.rows.borrow();
+        let changed: BTreeMap<_, _> = rows.changed().map(|(record, row)| (record, row.version)).collect();
         // Past the end of the table there is nothing, and an iterator may not start behind its bound.
         if start < &prefix.end()[..] {
             let mut rows = self.shared.scan_from(families::RECORDS, start, &prefix);
             while let Some((key, value)) = rows.item().filter(|_| found.len() < limit) {
                 let record = self.shared.read_checked(keys::parse_record(key));
                 if Some(&record) != after && !changed.contains_key(&record) {
-                    found.push((record, self.shared.read_checked(codec::decode(value))));
+                    let row: Row = self.shared.read_checked(codec::decode(value));
+                    found.extend(row.version.map(|version| (record, version)));
                 }
                 rows.next();
             }
@@ -164,12 +166,17 @@ impl Store for RocksStore {
     }
 }
 
-impl RocksStore {
-    fn lookup<T: DeserializeOwned>(&self, family: &str, key: &Key) -> Option<T> {
-        let bytes = self.shared.read_checked(self.shared.db().get_pinned_cf(self.shared.family(family), key));
-        bytes.map(|bytes| self.shared.read_checked(codec::decode(&bytes)))
-    }
+/// The row of a record in the database.
+pub(crate) fn read_row(shared: &Shared, key: &RefCell<Key>, record: &RecordId) -> Option<Row> {
+    lookup(shared, families::RECORDS, key.borrow_mut().record(record))
+}
 
+fn lookup<T: DeserializeOwned>(shared: &Shared, family: &str, key: &Key) -> Option<T> {
+    let bytes = shared.read_checked(shared.db().get_pinned_cf(shared.family(family), key));
+    bytes.map(|bytes| shared.read_checked(codec::decode(&bytes)))
+}
+
+impl RocksStore {
     /// Calls `row` with every key and value of the content under a prefix.
     fn each(&self, prefix: &Key, mut row: impl FnMut(&[u8], &[u8])) {
         let mut rows = self.shared.scan(families::CONTENT, prefix);

@@ -3,24 +3,25 @@
 //! Not here: how a batch is seen before it is committed (`overlay.rs`), how the machine reads (`reads.rs`), what
 //! the log promises (`shared.rs`).
 //!
-//! The invariant: the batch, the overlay and the cache are changed together, so that a read sees every write.
+//! The invariant: the batch, the overlay and the rows are changed together, so that a read sees every write.
 
 use crate::{
     batch::Batch,
-    cache::Cache,
     config::StoreConfig,
     error::StoreError,
     folder, identity,
     keys::{Key, families},
     overlay::{Overlay, PendingField},
+    reads::read_row,
     recovery,
+    rows::{Row, Rows},
     shared::{Shared, Syncer},
     space,
 };
 use assent_protocol::{
     codec,
     ids::{FieldName, RecordId},
-    storage::{Recovered, Write},
+    storage::{Field, Recovered, Write},
 };
 use rocksdb::WriteBatch;
 use std::{cell::RefCell, sync::Arc, time::Instant};
@@ -36,7 +37,7 @@ use std::{cell::RefCell, sync::Arc, time::Instant};
 pub struct RocksStore {
     pub(crate) shared: Arc<Shared>,
     pub(crate) overlay: Overlay,
-    pub(crate) cache: RefCell<Cache>,
+    pub(crate) rows: RefCell<Rows>,
     pub(crate) key: RefCell<Key>,
     batch: Batch,
     boot: u64,
@@ -65,7 +66,7 @@ impl RocksStore {
         let mut store = RocksStore {
             shared: Arc::new(shared),
             overlay: Overlay::default(),
-            cache: RefCell::new(Cache::new(config.cached_entries_max)),
+            rows: RefCell::new(Rows::new(config.cached_entries_max)),
             key: RefCell::default(),
             batch: Batch::default(),
             boot,
@@ -90,7 +91,7 @@ impl RocksStore {
 
     /// Whether anything was written since the last commit.
     pub fn has_pending(&self) -> bool {
-        !self.batch.is_empty()
+        !self.batch.is_empty() || self.rows.borrow().has_changed()
     }
 
     /// Writes everything since the last commit as one batch, which survives a crash whole or not at all; durable only
@@ -99,6 +100,7 @@ impl RocksStore {
     /// # Errors
     /// Nobody knows what is on disk then: the process must end.
     pub fn commit(&mut self) -> Result<usize, StoreError> {
+        self.put_rows();
         if self.batch.is_empty() {
             return Ok(0);
         }
@@ -142,19 +144,11 @@ impl RocksStore {
 
     /// Puts a write into the batch and the overlay.
     pub(crate) fn put(&mut self, write: Write) {
-        let RocksStore { overlay, cache, key, batch, .. } = self;
-        let (cache, key) = (cache.get_mut(), key.get_mut());
+        let RocksStore { overlay, key, batch, .. } = self;
+        let key = key.get_mut();
         match write {
-            Write::PutRecord(record, version) => {
-                batch.put(families::RECORDS, key.record(&record), &codec::encode(&version));
-                overlay.put_record(&record, version);
-                cache.put_version(&record, Some(version));
-            }
-            Write::PutField(record, field, held) => {
-                batch.put(families::CONTENT, key.field(&record, &field), &codec::encode(&held));
-                overlay.field_mut(&record, &field).field = Some(held.clone());
-                cache.put_field(&record, &field, Some(held));
-            }
+            Write::PutRecord(record, version) => self.row_mut(&record).version = Some(version),
+            Write::PutField(record, field, held) => self.put_field(&record, &field, held),
             Write::PutItem(record, field, index, value) => {
                 batch.put(families::CONTENT, key.item(&record, &field, index), &codec::encode(&value));
                 overlay.field_mut(&record, &field).items.insert(index, value);
@@ -189,9 +183,44 @@ impl RocksStore {
         }
     }
 
+    /// The row of a record, to be written with the next commit.
+    fn row_mut(&mut self, record: &RecordId) -> &mut Row {
+        self.rows.get_mut().row_mut(record, || read_row(&self.shared, &self.key, record))
+    }
+
+    /// Puts the rows that were changed into the batch.
+    fn put_rows(&mut self) {
+        let (rows, key) = (self.rows.get_mut(), self.key.get_mut());
+        for (record, row) in rows.changed() {
+            if row.is_empty() {
+                self.batch.delete(families::RECORDS, key.record(record));
+            } else {
+                self.batch.put(families::RECORDS, key.record(record), &codec::encode(row));
+            }
+        }
+        rows.committed();
+    }
+
+    fn put_field(&mut self, record: &RecordId, field: &FieldName, held: Field) {
+        let row = self.row_mut(record);
+        let was_apart = row.apart;
+        match row.put(field, held) {
+            Some(held) => {
+                let key = self.key.get_mut();
+                self.batch.put(families::CONTENT, key.field(record, field), &codec::encode(&held));
+                self.overlay.field_mut(record, field).field = Some(held);
+            }
+            // It is in the row now, and may have had a key of its own before.
+            None if was_apart => {
+                self.batch.delete(families::CONTENT, self.key.get_mut().field(record, field));
+            }
+            None => {}
+        }
+    }
+
     fn delete_record(&mut self, record: &RecordId) {
+        *self.row_mut(record) = Row::default();
         let key = self.key.get_mut();
-        self.batch.delete(families::RECORDS, key.record(record));
         for prefix in [Key::fields, Key::items_of_record, Key::members_of_record] {
             self.shared.delete_all(&mut self.batch, prefix(key, record));
         }
@@ -201,10 +230,10 @@ impl RocksStore {
             }
         }
         self.overlay.wipe_record(record);
-        self.cache.get_mut().forget(record);
     }
 
     fn delete_field(&mut self, record: &RecordId, field: &FieldName) {
+        self.row_mut(record).remove(field);
         let key = self.key.get_mut();
         self.batch.delete(families::CONTENT, key.field(record, field));
         for prefix in [Key::items, Key::members] {
@@ -214,7 +243,6 @@ impl RocksStore {
             delete_pending(&mut self.batch, key, record, field, held);
         }
         self.overlay.wipe_field(record, field);
-        self.cache.get_mut().put_field(record, field, None);
     }
 }
 

@@ -298,6 +298,40 @@ fn large_set_is_deleted_whole() {
 }
 
 #[test]
+fn record_of_many_fields_is_read_back_whole() {
+    let mut pair = Pair::new(50);
+    let record = RecordId::new("a/b").expect("valid");
+    let name = |i: u64| FieldName::new(&format!("field{}", i % 40)).expect("valid");
+    let value = |i: u64| match i % 3 {
+        0 => Field::Value(Value::Bytes(vec![7; 300])),
+        _ => Field::Set(i),
+    };
+    // More than a row takes, in and out of it, over several batches and a restart.
+    for i in 0..400 {
+        let field = name(i * 7 % 61);
+        pair.write(match i % 4 {
+            3 => Write::DeleteField(record.clone(), field),
+            _ => Write::PutField(record.clone(), field, value(i)),
+        });
+        match i % 50 {
+            20 | 33 => pair.run(Step::Commit),
+            49 => pair.run(Step::Restart),
+            _ => {}
+        }
+        let rocks = pair.rocks.as_ref().expect("it is open between steps");
+        assert_eq!(pair.memory.fields(&record), rocks.fields(&record), "{i}");
+        for field in (0..40).map(name) {
+            assert_eq!(pair.memory.field(&record, &field), rocks.field(&record, &field), "{i} {field}");
+        }
+    }
+    pair.write(Write::DeleteRecord(record.clone()));
+    pair.check();
+    pair.run(Step::Commit);
+    pair.run(Step::Restart);
+    pair.check();
+}
+
+#[test]
 fn memory_crash_keeps_whole_batches() {
     let mut memory = MemoryStore::new();
     let record = RecordId::new("a/b").expect("valid");

@@ -6,7 +6,7 @@
 use crate::{connection::Connection, refusal::CODE_REPLACED};
 use assent_protocol::ids::{NodeId, Peer};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -16,7 +16,7 @@ use tokio::sync::OwnedMutexGuard;
 
 #[derive(Default)]
 pub(crate) struct Peers {
-    connected: RwLock<HashMap<Peer, Arc<Connection>>>,
+    connected: RwLock<BTreeMap<Peer, Arc<Connection>>>,
     seats: Mutex<HashMap<NodeId, Seat>>,
     clients: AtomicU64,
 }

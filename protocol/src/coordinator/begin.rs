@@ -53,7 +53,7 @@ impl Coordinator {
         self.figures.begun += 1;
         self.drives.insert(
             subject.clone(),
-            Drive {
+            Box::new(Drive {
                 begin,
                 participants,
                 askers: BTreeSet::from([connection]),
@@ -62,7 +62,7 @@ impl Coordinator {
                 sponsor: None,
                 results: BTreeMap::new(),
                 phase: Phase::Peeking { answers: BTreeMap::new() },
-            },
+            }),
         );
         match intent {
             // What writes nothing leaves nothing behind, and is simply read again.

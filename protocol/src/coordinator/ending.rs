@@ -35,7 +35,9 @@ impl Coordinator {
             // The vote was the commit, or the abort: nobody is left to be told (R9).
             self.drop_drive(subject);
         } else {
-            self.ask_all(subject, turn);
+            if let Some(drive) = self.drives.get(subject) {
+                self.ask_each(subject, drive, turn);
+            }
             self.agenda.set(Due::Drive(subject.clone()), turn.now.after_ms(self.config.limits.tell_again_ms));
         }
     }

@@ -108,7 +108,7 @@ pub struct Coordinator {
     clients: BTreeMap<u64, ClientName>,
     connected: BTreeSet<NodeId>,
     /// By id and digest: of two contents of one id, the participants tell which is which (R12).
-    drives: BTreeMap<Subject, Drive>,
+    drives: BTreeMap<Subject, Box<Drive>>,
     undecided: usize,
     agenda: Agenda<Due>,
     sessions: BTreeMap<sessions::Key, Session>,
@@ -395,10 +395,14 @@ impl Coordinator {
         if turn.now >= drive.deadline.after_ms(self.config.limits.settle_ms) {
             return self.give_up(&subject, turn);
         }
-        for node in drive.participants.clone() {
-            self.ask(&subject, node, turn);
-        }
+        self.ask_each(&subject, drive, turn);
         self.due_again(&subject, turn.now);
+    }
+
+    fn ask_each(&self, subject: &Subject, drive: &Drive, turn: &mut Turn<'_>) {
+        for node in &drive.participants {
+            self.ask_of(subject, drive, *node, turn);
+        }
     }
 
     /// Looks at the drive again when an answer is overdue, or at its deadline.
@@ -412,9 +416,7 @@ impl Coordinator {
     /// Asks all participants what the phase asks.
     fn ask_all(&mut self, subject: &Subject, turn: &mut Turn<'_>) {
         if let Some(drive) = self.drives.get(subject) {
-            for node in drive.participants.clone() {
-                self.ask(subject, node, turn);
-            }
+            self.ask_each(subject, drive, turn);
             self.due_again(subject, turn.now);
         }
     }
@@ -455,7 +457,12 @@ impl Coordinator {
 
     /// Asks one participant what the phase asks of it, unless it has answered.
     fn ask(&self, subject: &Subject, node: NodeId, turn: &mut Turn<'_>) {
-        let Some(drive) = self.drives.get(subject) else { return };
+        if let Some(drive) = self.drives.get(subject) {
+            self.ask_of(subject, drive, node, turn);
+        }
+    }
+
+    fn ask_of(&self, subject: &Subject, drive: &Drive, node: NodeId, turn: &mut Turn<'_>) {
         let subject = subject.clone();
         let participants = || drive.participants.clone();
         let message = match (&drive.phase, drive.sponsor) {

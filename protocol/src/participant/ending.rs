@@ -4,7 +4,6 @@ use super::{Due, Entry, InDoubt, Participant, Turn};
 use crate::{
     canary::{Canary, broken},
     ids::{NodeId, Peer, Sequence, Sponsor, Subject, TxnId},
-    locks::Plan,
     message::{BATCH_MAX, Held, Message},
     outcome::{AbortReason, Outcome},
     span::Span,
@@ -78,10 +77,9 @@ impl Participant {
         let Some(Entry::InDoubt(_)) = self.entries.get(txn) else { return };
         let Some(Entry::InDoubt(doubt)) = self.entries.remove(txn) else { return };
         let age = doubt.age(txn);
-        // Before the writes: they change what exists, and with it the plan.
-        let plan = Plan::of(&doubt.yes.steps, turn.store);
         self.spans.push((Span::InDoubt, turn.now.0.saturating_sub(doubt.arrived.0)));
-        let InDoubt { yes, resolvers, .. } = doubt;
+        let InDoubt { yes, resolvers, .. } = *doubt;
+        self.locks.release(&age, yes.steps.iter().map(|step| step.operation.record()));
         let subject = Subject { txn: txn.clone(), digest: yes.digest };
         let results = match outcome {
             Outcome::Committed => {
@@ -96,7 +94,6 @@ impl Participant {
                 Vec::new()
             }
         };
-        self.locks.release(&age, &plan);
         for resolver in resolvers {
             let held = match &outcome {
                 Outcome::Committed => Held::Committed(results.clone()),

@@ -135,9 +135,9 @@ enum Entry {
     /// Waits for locks. Not durable.
     Queued(Queued),
     /// Voted Yes; the outcome is not known.
-    InDoubt(InDoubt),
+    InDoubt(Box<InDoubt>),
     /// The outcome is known.
-    Ended(Ended),
+    Ended(Box<Ended>),
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -279,16 +279,16 @@ impl Participant {
                     }
                     let pledged = yes.pledged && !broken(Canary::PledgeForgottenInRestart);
                     let yes = Yes { pledged, ..yes };
-                    Entry::InDoubt(InDoubt {
+                    Entry::InDoubt(Box::new(InDoubt {
                         yes,
                         arrived: now,
                         stage: Stage::Voted,
                         resolvers: BTreeSet::new(),
-                    })
+                    }))
                 }
                 TxnRecord::Decided(decided) => {
                     let held = BTreeSet::from([participant.config.node]);
-                    Entry::Ended(Ended { decided, held, told: 0 })
+                    Entry::Ended(Box::new(Ended { decided, held, told: 0 }))
                 }
             };
             // Its age is not known any more, so it counts as old: the links come up first, then it asks.

@@ -125,7 +125,7 @@ impl Participant {
             }
             self.figures.single_commits += 1;
             // Nothing is held, but what it changed may be the room that others wait for.
-            self.locks.release(&age, plan);
+            self.locks.release(&age, plan.records());
             let decided = Decided {
                 digest: subject.digest,
                 participants: prepare.participants,
@@ -162,7 +162,7 @@ impl Participant {
         let patience_ms =
             if self.reachable.contains(&sponsor.node) { self.config.limits.vote_age_ms } else { 0 };
         self.agenda.set(Due::Entry(subject.txn.clone()), turn.now.after_ms(patience_ms));
-        self.entries.insert(subject.txn.clone(), Entry::InDoubt(doubt));
+        self.entries.insert(subject.txn.clone(), Entry::InDoubt(Box::new(doubt)));
         self.send_vote(sponsor, &subject, turn);
     }
 
@@ -344,7 +344,7 @@ impl Participant {
     ) {
         turn.store.write(Write::PutTxn(subject.txn.clone(), TxnRecord::Decided(decided.clone())));
         let ended = Ended { decided, held: BTreeSet::from([self.config.node]), told: 0 };
-        self.entries.insert(subject.txn.clone(), Entry::Ended(ended));
+        self.entries.insert(subject.txn.clone(), Entry::Ended(Box::new(ended)));
         self.agenda.set(Due::Entry(subject.txn.clone()), turn.now.after_ms(self.config.limits.exchange_ms));
         self.forget_if_held_by_all(&subject.txn, turn);
     }

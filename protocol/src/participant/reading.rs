@@ -174,7 +174,7 @@ impl Participant {
         let Some(reading) = self.readings.remove(txn) else { return };
         let age = reading.age();
         if reading.stamp.is_some() {
-            self.locks.release_all(&age, reading.look.steps.iter().map(|step| step.operation.record()));
+            self.locks.release(&age, reading.look.steps.iter().map(|step| step.operation.record()));
             self.agenda.clear(&Due::ReadLock(txn.clone()));
         } else {
             self.stop_waiting_reader(&age);

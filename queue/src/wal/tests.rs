@@ -118,7 +118,9 @@ fn zeroed_sectors_are_noticed() {
     for start in (0..log.last_start() - 512).step_by(512) {
         let mut bytes = log.bytes.clone();
         bytes[start..start + 512].fill(0);
-        assert_damaged(&look(&dir, &[&bytes]), log.start_of(start), &format!("sector at {start}"));
+        // The bytes that it begins with may have been zeros: the end of the mark of a batch that is still whole.
+        let first = (start..start + 512).find(|at| log.bytes[*at] != 0).expect("no sector is all zeros");
+        assert_damaged(&look(&dir, &[&bytes]), log.start_of(first), &format!("sector at {start}"));
     }
 }
 

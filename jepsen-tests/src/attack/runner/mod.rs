@@ -5,6 +5,7 @@ mod ending;
 mod faults;
 mod repeats;
 mod settling;
+mod stalls;
 
 use super::{
     environment::{Environment, Needs, layout},
@@ -26,6 +27,7 @@ use assent_client::Client;
 use assent_transport::Role;
 use clients::Shared;
 use faults::Faults;
+use stalls::Stalls;
 use std::{
     panic::resume_unwind,
     sync::{Arc, Mutex},
@@ -71,7 +73,7 @@ pub fn attack(options: &AttackOptions, workload: Box<dyn Workload>) -> Result<Ru
         cluster.save()?;
     }
     let nodes = cluster.nodes.iter().map(|node| node.name().to_owned()).collect();
-    let (files, notes) = (cluster.layout.cluster(), cluster.notes.clone());
+    let (files, notes) = (cluster.layout.cluster(), [cluster.notes.clone(), seen.notes].concat());
     drop(cluster);
     if !keep {
         std::fs::remove_dir_all(&files).map_err(super::error::file("remove", &files))?;
@@ -128,6 +130,7 @@ struct Seen {
     workload: String,
     faults: Vec<crate::run::Fault>,
     verdicts: Vec<Verdict>,
+    notes: Vec<String>,
 }
 
 /// Ends the nemesis when it is dropped, so that a panic does not leave it at work.
@@ -160,14 +163,15 @@ async fn run(
         pause: options.pause,
     });
     let faults = Arc::new(Faults::new(Arc::clone(cluster), Arc::clone(&recording), schedule));
-    let went = phases(options, &shared, &faults, &first, &sessions).await;
+    let mut notes = Vec::new();
+    let went = phases(options, &shared, &faults, &first, &sessions, &mut notes).await;
     let history = recording.history();
     // Also of a run that failed: it may show why.
     files::history(&options.folder, &history)?;
     let (mut verdicts, faults) = (went?, faults.done());
     verdicts.extend(shared.workload().check(&history));
     verdicts.push(availability::check(&history, &faults, &availability::Bounds::default()));
-    Ok(Seen { workload: name, faults, verdicts })
+    Ok(Seen { workload: name, faults, verdicts, notes })
 }
 
 /// Before the faults, under them, and after them. Gives what can be said without the history.
@@ -177,11 +181,14 @@ async fn phases(
     faults: &Arc<Faults>,
     first: &[Invocation],
     sessions: &[Client],
+    stalled: &mut Vec<String>,
 ) -> Result<Vec<Verdict>, AttackError> {
     for invocation in first {
         shared.commit(&sessions[0], 0, invocation).await?;
     }
+    let stalls = Stalls::watch(Arc::clone(&shared.recording));
     let process = under_faults(options, shared, faults, sessions).await?;
+    *stalled = stalls.notes();
     shared.cluster.interrupt.check()?;
     let ready = healed(&shared.cluster).await?;
     let mut verdicts = Vec::new();

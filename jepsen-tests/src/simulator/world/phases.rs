@@ -22,12 +22,13 @@ pub(super) enum Phase {
     Drain,
 }
 
-/// How long a fault lasts that would last for ever, in microseconds.
-const LASTING_US: u64 = 40_000_000;
+/// How long a fault lasts that would last for ever, beyond the time in which requests must be answered, in microseconds.
+const LASTING_US: u64 = 10_000_000;
 /// While one fault lasts, nothing may stay undecided for longer than this beyond its deadline, in milliseconds.
 const UNDECIDED_MS_MAX: u64 = 8_000;
-/// A request that some coordinator can serve is answered in this time, whichever fault lasts, in microseconds.
-const UNANSWERED_US_MAX: u64 = 35_000_000;
+/// A request that some coordinator can serve is answered in this time, beyond what a sponsor that reaches nobody goes on
+/// trying, in microseconds.
+const UNANSWERED_US_MAX: u64 = 20_000_000;
 /// Where nothing goes wrong at all, in this time, in microseconds.
 const UNANSWERED_PATIENT_US_MAX: u64 = 5_000_000;
 /// After healing, nothing may stay undecided for longer than this, in milliseconds.
@@ -48,7 +49,9 @@ impl World<'_> {
                 Lasting::None => self.heal()?,
                 _ => self.enter(Phase::Lasting),
             },
-            Phase::Lasting if self.now_us >= self.phase_since_us + LASTING_US => self.heal()?,
+            Phase::Lasting if self.now_us >= self.phase_since_us + self.unanswered_us_max() + LASTING_US => {
+                self.heal()?
+            }
             Phase::Healed if self.clients.iter().skip(1).all(|client| client.is_done()) => {
                 let last = self.workload.last();
                 self.clients[AUDITOR].follow(last);
@@ -174,7 +177,7 @@ impl World<'_> {
         let served = lasts && self.phase == Phase::Lasting && self.options.coordinators > 1;
         let bound_us = match (served, self.options.patient) {
             (_, 1) => UNANSWERED_PATIENT_US_MAX,
-            (true, _) => UNANSWERED_US_MAX,
+            (true, _) => self.unanswered_us_max(),
             (false, _) => return Ok(()),
         };
         for client in &self.clients {
@@ -183,6 +186,12 @@ impl World<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Where its link to the only participant is cut, a sponsor says that it is deciding until it gives up (`settle_ms`),
+    /// and other coordinators wait for it.
+    fn unanswered_us_max(&self) -> u64 {
+        (self.options.settle_ms + 2 * self.options.deadline_ms_max) * 1000 + UNANSWERED_US_MAX
     }
 
     /// What machines still hold; none if nothing.
