@@ -92,7 +92,7 @@ fn synthetic_run(dir: &TempDir, change: impl FnOnce(&mut Run)) -> PathBuf {
 #[test]
 fn help_tells_commands_and_statuses() {
     let ran = lab(["--help"]).ends_with(0);
-    for word in ["simulate", "attack", "check", "replay", "report", "Exit statuses", "undecided"] {
+    for word in ["simulate", "model", "attack", "check", "replay", "report", "Exit statuses", "undecided"] {
         assert!(ran.out.contains(word), "{word} is missing:\n{}", ran.out);
     }
     lab([]).ends_with(2).says("Usage");
@@ -224,6 +224,15 @@ fn many_seeds_hold() {
     let told = lab(["simulate", "--seeds", "20", "--json"]).ends_with(0).json();
     assert_eq!((told["status"].as_str(), told["seeds"].as_u64()), (Some("holds"), Some(20)));
     lab(["simulate", "--seeds", "5..8", "--threads", "1", "--options", "calm"]).ends_with(0).says("3 seeds");
+}
+
+#[test]
+fn the_smallest_searches_hold() {
+    let told =
+        lab(["model", "--only", "1 participant, it crashes", "--threads", "1", "--json"]).ends_with(0).json();
+    assert_eq!((told["status"].as_str(), told["exhausted"].as_bool()), (Some("holds"), Some(true)));
+    lab(["model", "--list", "--deep"]).ends_with(0).says("2 participants, no fault");
+    lab(["model", "--only", "a meteor strikes"]).ends_with(2).explains_itself();
 }
 
 #[test]

@@ -141,7 +141,7 @@ fn watched(
     output: Output,
     attack: impl FnOnce() -> Result<Run, AttackError>,
 ) -> Result<Run, Failure> {
-    let progress = Progress::new("attack", args.seconds, output);
+    let progress = Progress::new("seconds", args.seconds, output);
     progress.say(&format!("seed {seed}: {} under {} for {} s", args.workload, args.nemesis, args.seconds));
     let (done, is_done) = mpsc::channel::<()>();
     let result = thread::scope(|scope| {
@@ -151,7 +151,7 @@ fn watched(
             // Ends when the sender is dropped.
             while is_done.recv_timeout(Duration::from_millis(250)) == Err(mpsc::RecvTimeoutError::Timeout) {
                 let elapsed = began.elapsed().as_secs();
-                let words = if elapsed > args.seconds { "seconds; healing and judging" } else { "seconds" };
+                let words = if elapsed > args.seconds { "healing and judging" } else { "under faults" };
                 progress.at(elapsed.min(args.seconds), || words.to_owned());
             }
         });

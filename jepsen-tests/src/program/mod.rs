@@ -1,9 +1,12 @@
 //! The command line: every command with its help, and where it is run.
 
 mod attack;
+#[cfg(feature = "canaries")]
+mod canaries;
 mod check;
 mod failure;
 mod folder;
+mod model;
 mod output;
 mod progress;
 mod replay;
@@ -37,12 +40,19 @@ enum Command {
     /// Simulate whole clusters under every fault, seed by seed
     #[command(after_help = simulate::HELP)]
     Simulate(simulate::SimulateArgs),
+    /// Search every behaviour of small clusters
+    #[command(after_help = model::HELP)]
+    Model(model::ModelArgs),
     /// Attack a cluster of real processes, and judge what its clients saw
     #[command(after_help = attack::HELP)]
     Attack(attack::AttackArgs),
     /// Judge a history: of a run, or of anyone else who writes Jepsen's form
     #[command(after_help = check::HELP)]
     Check(check::CheckArgs),
+    /// Break the machines on purpose, and see whether that is noticed
+    #[cfg(feature = "canaries")]
+    #[command(after_help = canaries::HELP)]
+    Canaries(canaries::CanariesArgs),
     /// Run the command again that made a run
     #[command(after_help = "Example:\n  assent-lab replay runs/17 --out runs/17-again")]
     Replay(replay::ReplayArgs),
@@ -61,7 +71,9 @@ impl Program {
     pub(crate) fn is_run(&self) -> bool {
         match self.command {
             Command::Simulate(_) | Command::Attack(_) => true,
-            Command::Check(_) | Command::Replay(_) | Command::Report(_) => false,
+            Command::Model(_) | Command::Check(_) | Command::Replay(_) | Command::Report(_) => false,
+            #[cfg(feature = "canaries")]
+            Command::Canaries(_) => false,
         }
     }
 
@@ -70,8 +82,11 @@ impl Program {
         let output = self.output();
         match self.command {
             Command::Simulate(args) => simulate::run(&args, output),
+            Command::Model(args) => model::run(&args, output),
             Command::Attack(args) => attack::run(&args, output),
             Command::Check(args) => check::run(&args, output),
+            #[cfg(feature = "canaries")]
+            Command::Canaries(args) => canaries::run(&args, output),
             Command::Replay(args) => replay::run(&args, output),
             Command::Report(args) => report::run(&args, output),
         }

@@ -57,10 +57,18 @@ impl Progress {
                 let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
                 if said.elapsed() >= LINES_EVERY {
                     *said = Instant::now();
-                    eprintln!("{label}: {done} of {total} {}", words());
+                    eprintln!("{label}: {done} of {total}, {}", words());
                 }
             }
             Form::Nothing => {}
+        }
+    }
+
+    /// Prints something without the bar in its way.
+    pub(crate) fn suspended<T>(&self, print: impl FnOnce() -> T) -> T {
+        match &self.form {
+            Form::Bar(bar) => bar.suspend(print),
+            Form::Lines { .. } | Form::Nothing => print(),
         }
     }
 

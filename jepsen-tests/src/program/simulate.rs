@@ -135,6 +135,7 @@ struct Told {
     messages: u64,
     virtual_seconds: f64,
     faults: BTreeMap<&'static str, u64>,
+    machines: BTreeMap<&'static str, u64>,
     failure: Option<Broken>,
     #[serde(skip)]
     summary: String,
@@ -162,10 +163,9 @@ fn many(args: &SimulateArgs, output: Output) -> Result<Status, Failure> {
         workload: &make_one,
     };
     let total = args.seeds.end - args.seeds.start;
-    let progress = Progress::new("simulate", total, output);
+    let progress = Progress::new("seeds", total, output);
     let swept = sweep.run(&|at| {
-        progress
-            .at(at.seeds_done, || format!("seeds, {} transactions, {} faults", at.transactions, at.faults));
+        progress.at(at.seeds_done, || format!("{} transactions, {} faults", at.transactions, at.faults));
     });
     let failure = match &swept.failure {
         Some(failure) if !args.no_shrink => {
@@ -211,6 +211,7 @@ impl Told {
             messages: summary.messages,
             virtual_seconds: summary.virtual_ms as f64 / 1000.0,
             faults: summary.faults.clone(),
+            machines: summary.figures.clone(),
             failure,
             summary: summary.to_string(),
         }
@@ -229,7 +230,8 @@ impl fmt::Display for Told {
             self.seeds_per_core_second,
             self.transactions_per_core_second,
         )?;
-        for line in self.summary.lines() {
+        // The last line is what machines count of themselves: in JSON, since it is long.
+        for line in self.summary.lines().take(2) {
             writeln!(f, "  {line}")?;
         }
         let Some(failure) = &self.failure else {

@@ -117,7 +117,7 @@ mod tests {
         let late = verdict("availability", Finding::Violated);
         let broken = verdict("bank", Finding::Violated);
         let holds = verdict("bank", Finding::Holds);
-        assert_eq!(Status::of(&[holds.clone()]), Status::Holds);
+        assert_eq!(Status::of(std::slice::from_ref(&holds)), Status::Holds);
         assert_eq!(Status::of(&[holds.clone(), unknown.clone()]), Status::Unknown);
         assert_eq!(Status::of(&[late.clone(), unknown]), Status::Undecided);
         assert_eq!(Status::of(&[broken, late, holds]), Status::Violated);

@@ -1,0 +1,144 @@
+//! `assent-lab model`: every behaviour of small clusters of the shipped machines.
+
+use super::{Failure, Output, Status, progress::Progress};
+use assent_lab::model::{self, ModelConfig, Report, configurations};
+use clap::Args;
+use serde::Serialize;
+use std::{fmt, num::NonZeroUsize, thread, time::Instant};
+
+pub(crate) const HELP: &str = "\
+Searches all states of each configuration, or as many as its bound allows, and prints a trace to the first that breaks a
+property. docs/model.md says what is searched and what is left out.
+
+Examples:
+  assent-lab model
+  assent-lab model --deep
+  assent-lab model --list
+  assent-lab model --only 'link is cut'";
+
+/// Which searches.
+#[derive(Debug, Args)]
+pub(crate) struct ModelArgs {
+    /// Also the configurations that take minutes and gigabytes each
+    #[arg(long)]
+    deep: bool,
+    /// Only configurations whose name holds this
+    #[arg(long, value_name = "WORDS")]
+    only: Option<String>,
+    /// Only tell what would be searched
+    #[arg(long)]
+    list: bool,
+    /// How many threads search [default: one for each core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+/// What one search came to.
+#[derive(Serialize)]
+struct Searched {
+    name: &'static str,
+    status: &'static str,
+    states: usize,
+    unique_states: usize,
+    depth: usize,
+    exhausted: bool,
+    decided_ms_max: u64,
+    seconds: f64,
+    violated: Vec<Broken>,
+}
+
+/// A property that does not hold.
+#[derive(Serialize)]
+struct Broken {
+    property: String,
+    trace: String,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &ModelArgs, output: Output) -> Result<Status, Failure> {
+    let configurations = chosen(args)?;
+    if args.list {
+        for config in &configurations {
+            output.print(&Named { name: config.name })?;
+        }
+        return Ok(Status::Holds);
+    }
+    let threads = args.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let mut worst = Status::Holds;
+    let progress = Progress::new("searches", configurations.len() as u64, output);
+    for (done, config) in (0..).zip(configurations) {
+        progress.at(done, || config.name.to_owned());
+        let began = Instant::now();
+        let name = config.name;
+        let report = model::check(&ModelConfig { threads, ..config });
+        let (searched, status) = Searched::new(name, report, began.elapsed().as_secs_f64());
+        progress.suspended(|| output.print(&searched))?;
+        worst = worst.or(status);
+    }
+    Ok(worst)
+}
+
+fn chosen(args: &ModelArgs) -> Result<Vec<ModelConfig>, Failure> {
+    let mut all = configurations::everyday();
+    if args.deep {
+        all.extend(configurations::deep());
+    }
+    let Some(words) = &args.only else { return Ok(all) };
+    all.retain(|config| config.name.contains(words.as_str()));
+    if all.is_empty() {
+        return Err(Failure::new(Status::Usage, format!("no configuration has {words:?} in its name"))
+            .cause("--only takes a part of a name as it is written")
+            .remedy("`assent-lab model --deep --list` names them all"));
+    }
+    Ok(all)
+}
+
+impl Searched {
+    fn new(name: &'static str, report: Report, seconds: f64) -> (Searched, Status) {
+        let of_each = report.found.iter().map(|(property, _)| Status::of_violated(property));
+        let status = of_each.fold(Status::Holds, Status::or);
+        let searched = Searched {
+            name,
+            status: status.label(),
+            states: report.states,
+            unique_states: report.unique,
+            depth: report.depth,
+            exhausted: report.exhausted,
+            decided_ms_max: report.decided_ms_max,
+            seconds,
+            violated: report.found.into_iter().map(|(property, trace)| Broken { property, trace }).collect(),
+        };
+        (searched, status)
+    }
+}
+
+impl fmt::Display for Searched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = if self.violated.is_empty() { "holds" } else { "VIOLATED" };
+        let extent = if self.exhausted { "all" } else { "the first" };
+        writeln!(
+            f,
+            "{word:<8}  {}: {extent} {} states ({} different), {} steps deep, {:.1} s",
+            self.name, self.states, self.unique_states, self.depth, self.seconds,
+        )?;
+        for broken in &self.violated {
+            writeln!(f, "          {}", broken.property)?;
+            for line in broken.trace.lines() {
+                writeln!(f, "            {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A configuration by its name.
+#[derive(Serialize)]
+struct Named {
+    name: &'static str,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
