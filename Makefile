@@ -10,7 +10,7 @@ ASSENT := $(CARGO_TARGET_DIR)/release/assent
 SECONDS_PER_RUN ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-long lint verify fix bench real-data doc
+.PHONY: help setup build demo test test-long canaries lab lint verify fix bench real-data doc
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,9 +27,17 @@ demo: build ## Watch a university enrol while nodes are killed, and have everyth
 test: setup ## Run all tests
 	$(CARGO) test $(FLAGS) --workspace
 
-test-long: setup ## Run what takes long: 100,000 simulated clusters, and the kill tests with 50 rounds each
-	ASSENT_SEEDS=100000 $(CARGO) test $(FLAGS) -p assent-protocol --test simulation -- --nocapture
+test-long: setup ## Run what takes long: 100,000 simulated clusters, the deep model, and the kill tests with 50 rounds each
+	ASSENT_SEEDS=100000 $(CARGO) test $(FLAGS) -p assent-lab --test simulator -- --nocapture
+	ASSENT_DEEP=1 $(CARGO) test $(FLAGS) -p assent-lab --test model -- --nocapture further_states
 	ASSENT_ROUNDS=50 $(CARGO) test $(FLAGS) -p assent --test kills -- --nocapture --test-threads 1
+
+canaries: setup ## Break each rule of the protocol on purpose, and see what notices it
+	$(CARGO) test $(FLAGS) -p assent-lab --features canaries --test canaries -- --nocapture
+
+lab: setup ## Build the fault lab, and list what it can do
+	$(CARGO) build $(FLAGS) -p assent -p assent-lab
+	$(CARGO_TARGET_DIR)/release/assent-lab --help
 
 lint: setup ## Check format, lints and documentation
 	$(CARGO) fmt --all --check

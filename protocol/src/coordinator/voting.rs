@@ -162,6 +162,9 @@ impl Coordinator {
     ) {
         let Peer::Node(node) = from else { return };
         let drive = self.drives.get(&subject).filter(|drive| drive.sponsor == Some(sponsor));
+        let votes = |node| drive.is_some_and(|drive| drive.participants.contains(&node));
+        let cut_off =
+            drive.is_some_and(|drive| drive.participants.iter().any(|one| !self.connected.contains(one)));
         let answer = match drive.map(|drive| (&drive.phase, drive.deadline)) {
             None => SponsorAnswer::Gone,
             Some((Phase::Ended { outcome, .. }, _)) => SponsorAnswer::Decided(outcome.clone()),
@@ -176,10 +179,13 @@ impl Coordinator {
                 SponsorAnswer::Deciding
             }
             // The veto goes to the asker with this answer: it is being ended.
-            Some((Phase::Vetoing { .. }, _)) => {
+            Some((Phase::Vetoing { .. }, _)) if votes(node) => {
                 self.ask(&subject, node, turn);
                 SponsorAnswer::Deciding
             }
+            // Another coordinator asks, which may reach those that this one does not: it need not wait for it.
+            Some((Phase::Vetoing { .. }, _)) if cut_off => SponsorAnswer::Gone,
+            Some((Phase::Vetoing { .. }, _)) => SponsorAnswer::Deciding,
             // Only everyone together knows, and it may not reach everyone: others need not wait for it.
             Some((Phase::Resolving { .. }, _)) => {
                 self.ask(&subject, node, turn);

@@ -188,10 +188,10 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Where its link to the only participant is cut, a sponsor says that it is deciding until it gives up (`settle_ms`),
-    /// and other coordinators wait for it.
+    /// A sponsor that is cut off from a participant ends its attempt at the deadline, or says that it can't; then another
+    /// coordinator has a deadline of its own.
     fn unanswered_us_max(&self) -> u64 {
-        (self.options.settle_ms + 2 * self.options.deadline_ms_max) * 1000 + UNANSWERED_US_MAX
+        2 * self.options.deadline_ms_max * 1000 + UNANSWERED_US_MAX
     }
 
     /// What machines still hold; none if nothing.
