@@ -10,6 +10,9 @@ use super::{
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+/// Different things that one node can become, at most.
+const CLOSURE_MAX: usize = 20_000;
+
 /// Whether nodes may still crash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Faults {
@@ -32,8 +35,9 @@ pub(super) struct Closure {
 }
 
 impl Closure {
-    /// The closures of all nodes: what one says may arrive at the others.
-    pub(super) fn of(tables: &Tables, start: &State) -> Vec<Closure> {
+    /// The closures of all nodes: what one says may arrive at the others. None if they are too large, as of machines that
+    /// run a transaction again and again.
+    pub(super) fn of(tables: &Tables, start: &State) -> Option<Vec<Closure>> {
         let mut closures: Vec<Closure> = (0..tables.cast.nodes()).map(Closure::new).collect();
         for (node, closure) in closures.iter_mut().enumerate() {
             closure.place(start.nodes[node]);
@@ -41,7 +45,9 @@ impl Closure {
         loop {
             let mut said = Vec::new();
             for closure in &mut closures {
-                closure.grow(tables, &mut said);
+                if !closure.grow(tables, &mut said) {
+                    return None;
+                }
             }
             let mut grown = false;
             for (to, message) in said.into_iter().filter(|(to, _)| *to != TO_CLIENT) {
@@ -52,7 +58,7 @@ impl Closure {
                 }
             }
             if !grown {
-                return closures;
+                return Some(closures);
             }
         }
     }
@@ -83,10 +89,10 @@ impl Closure {
         place
     }
 
-    /// Gives everything that is known by now to everything that the node can be.
-    fn grow(&mut self, tables: &Tables, said: &mut Vec<(u8, MessageId)>) {
+    /// Gives everything that is known by now to everything that the node can be; says whether that came to an end.
+    fn grow(&mut self, tables: &Tables, said: &mut Vec<(u8, MessageId)>) -> bool {
         let mut place = 0;
-        while place < self.locals.len() {
+        while place < self.locals.len() && self.locals.len() <= CLOSURE_MAX {
             if self.given[place].is_none() {
                 for event in self.events(tables, self.locals[place]) {
                     self.step(tables, place, event, said);
@@ -100,6 +106,7 @@ impl Closure {
             self.given[place] = Some(self.messages.len());
             place += 1;
         }
+        self.locals.len() <= CLOSURE_MAX
     }
 
     fn step(&mut self, tables: &Tables, place: usize, event: Event, said: &mut Vec<(u8, MessageId)>) {

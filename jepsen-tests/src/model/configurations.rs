@@ -48,6 +48,10 @@ fn bounded() -> Vec<ModelConfig> {
         most(retried("2 coordinators, a repeat", Intent::Repeat)),
         most(retried("2 coordinators, a question after the outcome", Intent::Settle)),
         most(retried_with_crashes("2 coordinators, a repeat, 2 crashes")),
+        most(ModelConfig {
+            requests: again_by_the_same(Request::first(1, 2)),
+            ..coordinator_crashes("2 participants, a coordinator crashes and is asked again", 1)
+        }),
         most(conflicting("2 participants, 2 transactions in conflict")),
         most(id_reused("2 participants, an id for two contents")),
         most(forgetting("2 participants, everything is forgotten", 2)),

@@ -50,7 +50,8 @@ pub struct Report {
     pub decided_ms_max: u64,
     /// Different nodes, messages, sets of messages, and steps of one node.
     pub tables: [usize; 4],
-    /// What all nodes together could become, if any message could arrive at any moment.
+    /// What all nodes together could become, if any message could arrive at any moment; 0 if that has no end in sight, and
+    /// the search goes on without what rests on it.
     pub closure: usize,
 }
 

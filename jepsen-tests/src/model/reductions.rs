@@ -17,7 +17,8 @@ pub(super) struct Reductions {
 
 impl Reductions {
     pub(super) fn new(tables: &Tables) -> Self {
-        let closures = Closure::of(tables, &State::start(tables));
+        // Without closures every node stands for itself and nothing is spent: there are more states, and no others.
+        let closures = Closure::of(tables, &State::start(tables)).unwrap_or_default();
         let reduced = |faults| {
             let alike = Alike::new(tables, faults, &closures);
             let spent = Spent::new(&alike, faults, &closures);

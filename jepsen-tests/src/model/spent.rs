@@ -44,6 +44,9 @@ impl Spent {
 
     /// What is left of the messages to a node without the spent ones.
     pub(super) fn left(&self, tables: &Tables, alike: &Alike, nodes: Nodes, to: u8, soup: SoupId) -> SoupId {
+        if self.becomes.is_empty() {
+            return soup;
+        }
         let key = (nodes, to, soup);
         if let Some(known) = self.left.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return *known;
@@ -114,6 +117,9 @@ impl Spent {
 
     /// Connections to which nothing and nobody pays heed any more: a bit for each, by node and other node.
     pub(super) fn unheeded(&self, tables: &Tables, alike: &Alike, nodes: Nodes) -> u32 {
+        if self.becomes.is_empty() {
+            return 0;
+        }
         if let Some(known) = self.unheeded.read().unwrap_or_else(PoisonError::into_inner).get(&nodes) {
             return *known;
         }
