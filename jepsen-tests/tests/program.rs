@@ -274,3 +274,21 @@ fn an_attack_that_cannot_be_made_is_explained() {
     let folder = synthetic_run(&dir, |_| {});
     lab(["attack", "--out", text(&folder)]).ends_with(2).explains_itself().says("holds a run already");
 }
+
+/// A rule that is broken shows: found, made smaller, told, left in a folder, and replayed.
+#[cfg(feature = "canaries")]
+#[test]
+fn a_broken_rule_is_found_and_told() {
+    let dir = temporary();
+    let folder = dir.path().join("run");
+    let args = ["simulate", "--canary", "no-not-kept", "--out", text(&folder), "--json"];
+    let told = lab(args).ends_with(1).json();
+    assert_eq!(told["status"], "violated");
+    let replay = told["failure"]["replay"].as_str().expect("a command").to_owned();
+    assert!(replay.contains("--canary no-not-kept") && replay.contains("--seed"), "{replay}");
+    lab(["replay", text(&folder)]).ends_with(1).says("VIOLATED");
+    let report = std::fs::read_to_string(folder.join("report.html")).expect("it is there");
+    assert!(report.contains("violated after") && report.contains("id=\"A1\""));
+    lab(["canaries", "--only", "no-not-kept"]).ends_with(0).says("noticed");
+    lab(["canaries", "--only", "coal-mine"]).ends_with(2).explains_itself();
+}

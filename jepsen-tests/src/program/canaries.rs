@@ -2,12 +2,12 @@
 //!
 //! Only in builds with the feature `canaries`, since what ships can't be broken.
 
-use super::{Failure, Output, Status, progress::Progress};
+use super::{Failure, Output, Status, progress::Progress, simulate::in_seeds};
 use assent_lab::{
     canaries,
     simulator::{self, Mixed, Options},
 };
-use assent_protocol::canary::Canary;
+use assent_protocol::canary::{self, Canary};
 use clap::Args;
 use serde::Serialize;
 use std::{fmt, panic};
@@ -44,7 +44,7 @@ struct Hunted {
 impl fmt::Display for Hunted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = if self.noticed { "noticed" } else { "MISSED" };
-        writeln!(f, "{word:<8}  {} ({}) after {} seeds", self.canary, self.rule, self.seeds)?;
+        writeln!(f, "{word:<8}  {} ({}) after {}", self.canary, self.rule, in_seeds(self.seeds))?;
         for line in self.words.lines() {
             writeln!(f, "          {line}")?;
         }
@@ -81,11 +81,19 @@ fn find(seed: u64) -> Option<String> {
 }
 
 fn chosen(args: &CanariesArgs) -> Result<Vec<Canary>, Failure> {
-    let Some(only) = &args.only else { return Ok(Canary::ALL.to_vec()) };
-    let found = Canary::ALL.iter().copied().find(|canary| canary.name() == only);
-    found.map(|canary| vec![canary]).ok_or_else(|| {
+    args.only.as_deref().map_or_else(|| Ok(Canary::ALL.to_vec()), |only| Ok(vec![named(only)?]))
+}
+
+/// Breaks this rule from now on, in the whole program.
+pub(crate) fn choose(name: Option<&str>) -> Result<(), Failure> {
+    canary::choose(name.map(named).transpose()?);
+    Ok(())
+}
+
+fn named(name: &str) -> Result<Canary, Failure> {
+    Canary::ALL.iter().copied().find(|canary| canary.name() == name).ok_or_else(|| {
         let names: Vec<&str> = Canary::ALL.iter().map(|canary| canary.name()).collect();
-        Failure::new(Status::Usage, format!("there is no canary {only:?}"))
+        Failure::new(Status::Usage, format!("there is no canary {name:?}"))
             .cause("its name is none of the catalogue")
             .remedy(format!("take one of {}", names.join(", ")))
     })

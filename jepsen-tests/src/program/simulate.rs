@@ -2,12 +2,22 @@
 
 use super::{Failure, Output, Status, folder, progress::Progress, verdicts::Judged, workload};
 use assent_lab::{
+    history::History,
+    run::Run,
     simulator::{self, Options, Sweep, Swept},
     workload::Workload,
 };
 use clap::Args;
 use serde::Serialize;
-use std::{collections::BTreeMap, fmt, num::NonZeroUsize, ops::Range, path::PathBuf, thread};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    num::NonZeroUsize,
+    ops::Range,
+    panic,
+    path::{Path, PathBuf},
+    thread,
+};
 
 pub(crate) const HELP: &str = "\
 Each seed draws its own cluster, load and faults. The seed that fails is made smaller, and the command that replays it is
@@ -43,9 +53,32 @@ pub(crate) struct SimulateArgs {
     /// Print every message and fault of --seed
     #[arg(long, requires = "seed")]
     trace: bool,
+    /// Break this rule in the machines, as `assent-lab canaries` does
+    #[cfg(feature = "canaries")]
+    #[arg(long, value_name = "NAME")]
+    canary: Option<String>,
     /// Leave a seed that fails as it was found
     #[arg(long)]
     no_shrink: bool,
+}
+
+impl SimulateArgs {
+    /// What a command must have in addition to break the same rule.
+    #[cfg(feature = "canaries")]
+    fn breaking(&self) -> String {
+        self.canary.as_ref().map_or_else(String::new, |name| format!(" --canary {name}"))
+    }
+
+    /// Nothing can be broken in this build.
+    #[cfg(not(feature = "canaries"))]
+    fn breaking(&self) -> String {
+        String::new()
+    }
+}
+
+/// A number of seeds, in words.
+pub(crate) fn in_seeds(count: u64) -> String {
+    if count == 1 { "1 seed".to_owned() } else { format!("{count} seeds") }
 }
 
 fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
@@ -68,8 +101,11 @@ fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
 
 /// Runs the command.
 pub(crate) fn run(args: &SimulateArgs, output: Output) -> Result<Status, Failure> {
-    options(args, 0)?;
     make(args, &options(args, 0)?)?;
+    #[cfg(feature = "canaries")]
+    super::canaries::choose(args.canary.as_deref())?;
+    // A machine that stops itself is told as a finding, once it is as small as it gets.
+    panic::set_hook(Box::new(|_| {}));
     match args.seed {
         Some(seed) => one(args, seed, output),
         None => many(args, output),
@@ -99,8 +135,7 @@ fn one(args: &SimulateArgs, seed: u64, output: Output) -> Result<Status, Failure
     }
     let (run, history) = simulator::account(&options, make(args, &options)?);
     if let Some(folder) = &args.out {
-        run.save(folder, &history).map_err(folder::failure)?;
-        save_trace(args, &options, folder)?;
+        save(args, &options, run.clone(), &history, folder)?;
     }
     let of = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("seed {seed}")));
     let judged = Judged::new(of, history.operations().len(), run.verdicts);
@@ -108,7 +143,16 @@ fn one(args: &SimulateArgs, seed: u64, output: Output) -> Result<Status, Failure
     Ok(judged.status())
 }
 
-fn save_trace(args: &SimulateArgs, options: &Options, folder: &std::path::Path) -> Result<(), Failure> {
+/// Leaves a run in a folder, with its trace.
+fn save(
+    args: &SimulateArgs,
+    options: &Options,
+    mut run: Run,
+    history: &History,
+    folder: &Path,
+) -> Result<(), Failure> {
+    run.replay.push_str(&args.breaking());
+    run.save(folder, history).map_err(folder::failure)?;
     let mut workload = make(args, options)?;
     let path = folder.join("trace.txt");
     std::fs::write(&path, simulator::trace(options, workload.as_mut())).map_err(|error| {
@@ -178,13 +222,12 @@ fn many(args: &SimulateArgs, output: Output) -> Result<Status, Failure> {
     let status = failure.as_ref().map_or(Status::Holds, |failure| Status::of_violated(&failure.property));
     if let (Some(failure), Some(folder)) = (&failure, &args.out) {
         let (run, history) = simulator::account(&failure.options, make(args, &failure.options)?);
-        run.save(folder, &history).map_err(folder::failure)?;
-        save_trace(args, &failure.options, folder)?;
+        save(args, &failure.options, run, &history, folder)?;
     }
     let broken = failure.map(|failure| Broken {
         seed: failure.seed,
         virtual_seconds: failure.at_us as f64 / 1e6,
-        replay: failure.replay(),
+        replay: failure.replay() + &args.breaking(),
         property: failure.property,
         words: failure.words,
         folder: args.out.clone(),
@@ -222,8 +265,8 @@ impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} seeds of `{}` in {:.1} s on {} threads: {:.0} seeds and {:.0} transactions per second of a core",
-            self.seeds,
+            "{} of `{}` in {:.1} s on {} threads: {:.0} seeds and {:.0} transactions per second of a core",
+            in_seeds(self.seeds),
             self.workload,
             self.seconds,
             self.threads,

@@ -17,6 +17,7 @@ mod machines;
 pub mod mixed;
 mod network;
 mod options;
+mod panics;
 mod properties;
 mod routes;
 mod shrink;

@@ -17,6 +17,7 @@ use super::{
     machines,
     network::Network,
     options::Options,
+    panics,
     properties::{Properties, Violation},
     routes::Routes,
     summary::Summary,
@@ -166,7 +167,7 @@ impl<'w> World<'w> {
 
     /// Runs until everything is done and forgotten, or a property is violated.
     pub(super) fn run(mut self) -> Ended {
-        let result = self.run_to_end();
+        let result = panics::caught(|| self.run_to_end());
         if let Err(violation) = &result {
             trace!(self, "VIOLATED {}: {}", violation.property, violation.words);
         }
