@@ -10,7 +10,7 @@ ASSENT := $(CARGO_TARGET_DIR)/release/assent
 SECONDS_PER_RUN ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-long canaries lab lint verify fix bench real-data doc
+.PHONY: help setup build demo test test-long canaries simulate lab lint verify fix bench real-data doc
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,11 @@ test-long: setup ## Run what takes long: 100,000 simulated clusters, the deep mo
 
 canaries: setup ## Break each rule of the protocol on purpose, and see what notices it
 	$(CARGO) test $(FLAGS) -p assent-lab --features canaries --test canaries -- --nocapture
+
+SEEDS ?= 10000
+simulate: setup ## Simulate clusters under every fault, one for each of $SEEDS, as 1000 or 5000..6000
+	$(CARGO) build $(FLAGS) -p assent-lab
+	$(CARGO_TARGET_DIR)/release/assent-lab simulate --seeds $(SEEDS)
 
 lab: setup ## Build the fault lab, and list what it can do
 	$(CARGO) build $(FLAGS) -p assent -p assent-lab
