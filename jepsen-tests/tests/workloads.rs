@@ -194,31 +194,26 @@ mod reads_and_writes {
     const WORKLOADS: [&str; 3] = ["linear", "list_append", "register"];
 
     #[test]
-    #[ignore = "these judges are not there yet"]
     fn serial_reads_and_writes_hold() {
         WORKLOADS.into_iter().for_each(holds);
     }
 
     #[test]
-    #[ignore = "these judges are not there yet"]
     fn lost_writes_are_found() {
         WORKLOADS.into_iter().for_each(|name| finds(name, Flaw::LosesAcknowledged, &[]));
     }
 
     #[test]
-    #[ignore = "these judges are not there yet"]
     fn writes_that_were_said_to_be_aborted_are_found() {
         WORKLOADS.into_iter().for_each(|name| finds(name, Flaw::AppliesAborted, &[]));
     }
 
     #[test]
-    #[ignore = "these judges are not there yet"]
     fn stale_reads_are_found() {
         WORKLOADS.into_iter().for_each(|name| finds(name, Flaw::StaleReads, &[]));
     }
 
     #[test]
-    #[ignore = "these judges are not there yet"]
     fn half_transactions_and_snapshots_of_two_moments_are_found() {
         for flaw in [Flaw::DropsHalf, Flaw::TornReads] {
             finds("list_append", flaw, &[]);
@@ -227,7 +222,6 @@ mod reads_and_writes {
     }
 
     #[test]
-    #[ignore = "these judges are not there yet"]
     fn a_compare_and_set_that_does_not_compare_is_found() {
         finds("linear", Flaw::IgnoresRequirements, &[]);
     }
