@@ -1,5 +1,6 @@
 //! Why a cluster could not be attacked. What the checkers find is no error: it is in the run's verdicts.
 
+use crate::run::folder::FolderError;
 use std::{io, path::PathBuf};
 
 /// Why an attack could not be made, or not be finished.
@@ -35,6 +36,9 @@ pub enum AttackError {
         /// What the system said.
         source: io::Error,
     },
+    /// What the run leaves behind can't be written.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// A program of the system failed.
     #[error("`{command}` failed: {why}")]
     Command {
