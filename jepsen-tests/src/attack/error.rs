@@ -73,6 +73,14 @@ pub enum AttackError {
         /// How the last try ended.
         why: String,
     },
+    /// A campaign of other settings is in the folder.
+    #[error("{} holds a campaign with other settings, which {} in it tells", folder.display(), settings)]
+    OtherCampaign {
+        /// The folder.
+        folder: PathBuf,
+        /// The file that tells them.
+        settings: &'static str,
+    },
     /// Something went wrong with the network of the lab itself.
     #[error("the lab's own network failed: {0}")]
     Network(String),

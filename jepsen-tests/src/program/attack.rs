@@ -201,6 +201,9 @@ pub(super) fn failure(error: AttackError) -> Failure {
             Status::Undecided,
             "no fault was left that could excuse it: read the nodes' logs in the folder of the run",
         ),
+        AttackError::OtherCampaign { .. } => {
+            (Status::Usage, "name another folder with --out, or choose what that one was begun with")
+        }
         AttackError::Interrupted => (Status::Interrupted, "run it again to have it whole"),
     };
     Failure::new(status, what).cause(&error).remedy(remedy)

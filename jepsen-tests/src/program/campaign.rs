@@ -6,7 +6,10 @@ use super::{
     progress::Progress,
 };
 use assent_lab::{
-    attack::campaign::{self, Campaign, End, Made, Planned, Settings, TABLE},
+    attack::{
+        AttackError,
+        campaign::{self, Campaign, End, Made, Planned, Settings, TABLE},
+    },
     verdict::Finding,
 };
 use clap::{Args, value_parser};
@@ -110,7 +113,7 @@ pub(crate) fn run(args: &CampaignArgs, output: Output) -> Result<Status, Failure
             continue;
         }
         progress.say(&format!("{}: {} s, seed {}", planned.name, planned.seconds, planned.seed));
-        let made = campaign.make(planned).map_err(failure)?;
+        let made = campaign.make(planned).map_err(stopped)?;
         progress.suspended(|| output.print(&Told::of(&made)))?;
         campaign.write_table().map_err(failure)?;
     }
@@ -119,6 +122,16 @@ pub(crate) fn run(args: &CampaignArgs, output: Output) -> Result<Status, Failure
     let status = all.iter().map(status).reduce(Status::or).unwrap_or(Status::Unknown);
     output.print(&Campaigned { status: status.label(), attacks: all.len(), table: args.out.join(TABLE) })?;
     Ok(status)
+}
+
+/// The campaign can't go on now.
+fn stopped(error: AttackError) -> Failure {
+    match error {
+        AttackError::Interrupted => Failure::new(Status::Interrupted, "the campaign was interrupted")
+            .cause("Ctrl-C or SIGTERM")
+            .remedy("the same command goes on with it, and begins this attack anew"),
+        other => failure(other),
+    }
 }
 
 fn chosen(args: &CampaignArgs, settings: &Settings) -> Result<Vec<Planned>, Failure> {

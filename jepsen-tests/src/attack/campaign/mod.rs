@@ -171,11 +171,7 @@ impl Campaign {
         let path = folder.join(SETTINGS);
         match read::<Settings>(&path)? {
             Some(other) if other != settings => {
-                return Err(AttackError::Option {
-                    option: "the folder of a campaign",
-                    value: folder.display().to_string(),
-                    why: format!("one with other settings is there, as {SETTINGS} in it tells"),
-                });
+                return Err(AttackError::OtherCampaign { folder: folder.to_owned(), settings: SETTINGS });
             }
             Some(_) => {}
             None => write(&path, &settings)?,
