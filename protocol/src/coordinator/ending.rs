@@ -4,12 +4,13 @@ use super::{Answered, Coordinator, Drive, Due, Phase, Turn};
 use crate::{
     canary::{Canary, broken},
     ids::{NodeId, Peer, Sequence, Subject},
+    members::Members,
     message::{BATCH_MAX, Held, Message},
     operation::Results,
     outcome::{AbortReason, Answer, Outcome},
     span::Span,
 };
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::vec::Vec;
 
 impl Coordinator {
     /// The outcome is known: answers who asked, and tells the participants behind the client's back.
@@ -24,7 +25,7 @@ impl Coordinator {
         self.undecided -= 1;
         let Some(drive) = self.drives.get_mut(subject) else { return };
         self.spans.push((Span::Commit, turn.now.0.saturating_sub(drive.begun.0)));
-        drive.phase = Phase::Ended { outcome, held: BTreeSet::new(), tells: 0 };
+        drive.phase = Phase::Ended { outcome, held: Members::default(), tells: 0 };
         // Answers and tells need the operations no more.
         for branch in &mut drive.begin.branches {
             branch.steps = Vec::new();
@@ -101,7 +102,7 @@ impl Coordinator {
             Answered::Yes { .. } => self.tell_committed(subject, node, turn),
             Answered::Expired => {
                 if let Some(drive) = self.drives.get_mut(subject) {
-                    drive.results.entry(node).or_default();
+                    drive.note_no_results(node);
                 }
                 self.become_ended(subject, Outcome::Committed, turn);
             }
@@ -181,7 +182,7 @@ impl Coordinator {
         if let Some(drive) = self.drives.get_mut(subject)
             && let Phase::Ended { held, .. } = &mut drive.phase
         {
-            held.insert(node);
+            held.add(&drive.participants, node);
         }
     }
 
@@ -202,8 +203,7 @@ impl Coordinator {
     fn finish_if_held_by_all(&mut self, subject: &Subject, turn: &mut Turn<'_>) {
         let Some(drive) = self.drives.get(subject) else { return };
         let Phase::Ended { held, .. } = &drive.phase else { return };
-        let all = drive.participants.iter().all(|node| held.contains(node));
-        if !all && !broken(Canary::AllHeldAfterFirst) {
+        if !held.are_all(&drive.participants) && !broken(Canary::AllHeldAfterFirst) {
             return;
         }
         for node in drive.participants.clone() {
@@ -248,11 +248,41 @@ impl Drive {
         let Phase::Ended { outcome, .. } = &self.phase else { return None };
         Some(match outcome {
             Outcome::Aborted(reason) => Answer::Aborted(reason.clone()),
-            Outcome::Committed => {
-                let mut results: Results = self.results.values().flatten().cloned().collect();
-                results.sort_by_key(|(index, _)| *index);
-                Answer::Committed(results)
-            }
+            Outcome::Committed => Answer::Committed(self.all_results()),
         })
+    }
+
+    /// What the reads saw on all participants that have said it, in the order of the operations.
+    pub(super) fn all_results(&self) -> Results {
+        let mut results: Results = self.results.iter().flatten().flatten().cloned().collect();
+        results.sort_by_key(|(index, _)| *index);
+        results
+    }
+
+    /// A participant has said what its reads saw.
+    pub(super) fn note_results(&mut self, node: NodeId, results: Results) {
+        if let Some(place) = self.place(node) {
+            self.results[place] = Some(results);
+        }
+    }
+
+    /// What a participant's reads saw is not known any more, unless it has said so before.
+    fn note_no_results(&mut self, node: NodeId) {
+        if let Some(place) = self.place(node) {
+            self.results[place].get_or_insert_default();
+        }
+    }
+
+    pub(super) fn has_results_of(&self, node: NodeId) -> bool {
+        self.place(node).is_some_and(|place| self.results[place].is_some())
+    }
+
+    /// What was said before counts no more: a new attempt begins.
+    pub(super) fn forget_results(&mut self) {
+        self.results.fill(None);
+    }
+
+    fn place(&self, node: NodeId) -> Option<usize> {
+        self.participants.iter().position(|listed| *listed == node)
     }
 }

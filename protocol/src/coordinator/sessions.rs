@@ -129,7 +129,7 @@ impl Coordinator {
     }
 
     fn raise_watermark(&mut self, connection: u64, key: Key, watermark: Sequence, now: Time) {
-        let session = self.sessions.entry(key).or_insert_with(|| Session {
+        let session = self.sessions.get_or_insert_with(&key, || Session {
             connection,
             watermark: Sequence(0),
             told: BTreeMap::new(),
@@ -155,14 +155,15 @@ impl Coordinator {
     /// Tells each participant the watermarks that have risen since it last heard.
     pub(super) fn send_watermarks(&mut self, turn: &mut Turn<'_>) {
         let mut news: BTreeMap<NodeId, Vec<Watermark>> = BTreeMap::new();
-        for ((client, session), state) in &mut self.sessions {
+        for ((client, session), state) in self.sessions.values_mut() {
             for (node, told) in state.told.iter_mut().filter(|(_, told)| **told < state.watermark) {
                 *told = state.watermark;
                 let mark = Watermark { client: client.clone(), session: *session, sequence: state.watermark };
                 news.entry(*node).or_default().push(mark);
             }
         }
-        for (node, watermarks) in news {
+        for (node, mut watermarks) in news {
+            watermarks.sort_unstable();
             for batch in watermarks.chunks(BATCH_MAX) {
                 turn.send_node(node, Message::Watermarks { watermarks: batch.to_vec() });
             }
@@ -199,8 +200,8 @@ impl Coordinator {
         self.clients.remove(&connection);
         self.openings.retain(|_, opening| opening.connection != connection);
         self.closings.retain(|_, closing| closing.connection != connection);
-        self.sessions.retain(|_, session| session.connection != connection);
-        for drive in self.drives.values_mut() {
+        self.sessions.retain(|session| session.connection != connection);
+        for (_, drive) in self.drives.values_mut() {
             drive.askers.remove(&connection);
         }
     }

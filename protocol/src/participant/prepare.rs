@@ -3,7 +3,7 @@
 use super::{Due, Ended, Entry, InDoubt, Participant, Queued, Stage, Turn};
 use crate::{
     canary::{Canary, broken},
-    ids::{Age, FieldName, Peer, RecordId, Sponsor, Subject},
+    ids::{Age, FieldName, NodeId, Peer, RecordId, Sponsor, Subject},
     locks::{Admission, Plan},
     message::{Held, Message, Prepare},
     operation::{Operation, Step},
@@ -12,7 +12,7 @@ use crate::{
     storage::{Decided, Store, TxnRecord, Write, Yes},
     workspace,
 };
-use alloc::{boxed::Box, collections::BTreeSet};
+use alloc::{boxed::Box, collections::BTreeSet, sync::Arc, vec::Vec};
 
 /// A Prepare raises the watermark only by this much or more: each rise is a write, and the coordinators carry
 /// the watermarks of many requests at once a little later.
@@ -73,11 +73,11 @@ impl Participant {
         let age = queued.age();
         let plan = Plan::of(&queued.prepare.steps, turn.store);
         match self.admit(&age, &plan, turn.store) {
-            Admission::Granted => self.vote(queued, &plan, turn),
+            Admission::Granted => self.vote(queued, plan, turn),
             Admission::Wait(_)
                 if queued.prepare.participants.len() == 1 && broken(Canary::OneParticipantSkipsLocks) =>
             {
-                self.vote(queued, &plan, turn);
+                self.vote(queued, plan, turn);
             }
             Admission::Refused(record, field) => {
                 let reason = bound_refused(&queued.prepare.steps, record, field);
@@ -106,7 +106,7 @@ impl Participant {
         }
     }
 
-    fn vote<S: Store>(&mut self, queued: Queued, plan: &Plan, turn: &mut Turn<'_, S>) {
+    fn vote<S: Store>(&mut self, queued: Queued, plan: Plan, turn: &mut Turn<'_, S>) {
         let results = match workspace::evaluate(&queued.prepare.steps, turn.store) {
             Ok(results) => results,
             Err(refusal) => return self.refuse(queued, AbortReason::Refused(refusal), turn),
@@ -145,7 +145,7 @@ impl Participant {
         if !broken(Canary::LockReleasedBeforeOutcome) {
             self.locks.hold(&age, plan);
         }
-        let yes = Yes {
+        let yes = Arc::new(Yes {
             digest: subject.digest,
             participants: prepare.participants,
             sponsor,
@@ -153,9 +153,9 @@ impl Participant {
             deadline_ms: prepare.deadline_ms,
             pledged: false,
             steps: prepare.steps,
-            results,
-        };
-        turn.store.write(Write::PutTxn(subject.txn.clone(), TxnRecord::Yes(yes.clone())));
+            results: results.clone(),
+        });
+        turn.store.write(Write::PutTxn(subject.txn.clone(), TxnRecord::Yes(Arc::clone(&yes))));
         self.figures.votes_yes += 1;
         let doubt = InDoubt { yes, arrived, stage: Stage::Voted, resolvers: BTreeSet::new() };
         // A vote from the queue may come when its sponsor is gone already: then nobody is waited for.
@@ -163,7 +163,7 @@ impl Participant {
             if self.reachable.contains(&sponsor.node) { self.config.limits.vote_age_ms } else { 0 };
         self.agenda.set(Due::Entry(subject.txn.clone()), turn.now.after_ms(patience_ms));
         self.entries.insert(subject.txn.clone(), Entry::InDoubt(Box::new(doubt)));
-        self.send_vote(sponsor, &subject, turn);
+        turn.send_node(sponsor.node, Message::Vote { subject, sponsor, results });
     }
 
     fn send_vote<S>(&mut self, sponsor: Sponsor, subject: &Subject, turn: &mut Turn<'_, S>) {
@@ -183,7 +183,7 @@ impl Participant {
         &mut self,
         to: Peer,
         subject: Subject,
-        participants: alloc::vec::Vec<crate::ids::NodeId>,
+        participants: Vec<NodeId>,
         reason: AbortReason,
         turn: &mut Turn<'_, S>,
     ) {
@@ -245,7 +245,7 @@ impl Participant {
             Admission::Wait(blockers) => Some(blockers),
             Admission::Granted => {
                 if let Some(queued) = self.take_waiter(age) {
-                    self.vote(queued, &plan, turn);
+                    self.vote(queued, plan, turn);
                 }
                 None
             }
@@ -321,7 +321,7 @@ impl Participant {
     pub(super) fn become_aborted<S: Store>(
         &mut self,
         subject: &Subject,
-        participants: alloc::vec::Vec<crate::ids::NodeId>,
+        participants: Vec<NodeId>,
         reason: AbortReason,
         turn: &mut Turn<'_, S>,
     ) {
@@ -330,7 +330,7 @@ impl Participant {
             digest: subject.digest,
             participants,
             outcome: Outcome::Aborted(reason),
-            results: alloc::vec::Vec::new(),
+            results: Vec::new(),
         };
         self.become_ended(subject, decided, turn);
     }
@@ -342,11 +342,15 @@ impl Participant {
         decided: Decided,
         turn: &mut Turn<'_, S>,
     ) {
-        turn.store.write(Write::PutTxn(subject.txn.clone(), TxnRecord::Decided(decided.clone())));
-        let ended = Ended { decided, held: BTreeSet::from([self.config.node]), told: 0 };
-        self.entries.insert(subject.txn.clone(), Entry::Ended(Box::new(ended)));
+        let decided = Arc::new(decided);
+        turn.store.write(Write::PutTxn(subject.txn.clone(), TxnRecord::Decided(Arc::clone(&decided))));
+        let ended = Ended::held_by(self.config.node, decided);
+        let alone = ended.is_held_by_all() || broken(Canary::ForgottenBeforeAllHold);
+        self.entries.insert(subject.txn.clone(), Entry::Ended(ended));
         self.agenda.set(Due::Entry(subject.txn.clone()), turn.now.after_ms(self.config.limits.exchange_ms));
-        self.forget_if_held_by_all(&subject.txn, turn);
+        if alone {
+            self.forget_if_held_by_all(&subject.txn, turn);
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     ids::{ClientName, NodeId, Peer, Sequence, SessionId, Time, TxnId},
     message::{Message, SessionEnd},
     storage::{ClientRecord, GrantRecord, Store, Write},
+    table::Table,
 };
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -19,11 +20,14 @@ pub(super) const SWEEP_MS: u64 = 60_000;
 /// Sessions that one client may have open at the same time; a further one is not granted.
 const GRANTED_OPEN_MAX: usize = 65_536;
 
+/// The watermark of a session that has ended: above everything.
+const ENDED: Sequence = Sequence(u64::MAX);
+
 /// What is known of all clients' sessions. Mirrors what is stored.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Sessions {
-    live: BTreeMap<ClientName, BTreeMap<SessionId, Live>>,
-    ended: BTreeMap<ClientName, Ended>,
+    live: Table<ClientName, BTreeMap<SessionId, Live>>,
+    ended: Table<ClientName, Ended>,
     granted: BTreeMap<ClientName, Granted>,
 }
 
@@ -81,7 +85,7 @@ impl Sessions {
     ) -> Self {
         let mut sessions = Sessions::default();
         for (client, session, watermark) in watermarks {
-            sessions.live.entry(client).or_default().entry(session).or_default().watermark = watermark;
+            sessions.live_mut(&client, session).watermark = watermark;
         }
         for (client, record) in clients {
             sessions.ended.insert(client, Ended { ranges: record.ended.into_iter().collect() });
@@ -111,13 +115,13 @@ impl Sessions {
         let watermark = self.watermark(txn);
         let passed =
             txn.sequence < watermark || (txn.sequence == watermark && broken(Canary::WatermarkOffByOne));
-        passed || self.has_ended(&txn.client, txn.session)
+        passed || watermark == ENDED
     }
 
     /// The watermark of a transaction's session, as far as is known here; of an ended one, above everything.
     pub(super) fn watermark(&self, txn: &TxnId) -> Sequence {
         if self.has_ended(&txn.client, txn.session) {
-            return Sequence(u64::MAX);
+            return ENDED;
         }
         let live = self.live.get(&txn.client).and_then(|sessions| sessions.get(&txn.session));
         live.map_or(Sequence(0), |live| live.watermark)
@@ -125,11 +129,11 @@ impl Sessions {
 
     /// Everyone holds this outcome: it goes when the watermark has passed it.
     pub(super) fn forget_later(&mut self, txn: &TxnId) {
-        let sessions = match self.live.get_mut(&txn.client) {
-            Some(sessions) => sessions,
-            None => self.live.entry(txn.client.clone()).or_default(),
-        };
-        sessions.entry(txn.session).or_default().forgettable.insert(txn.sequence);
+        self.live_mut(&txn.client, txn.session).forgettable.insert(txn.sequence);
+    }
+
+    fn live_mut(&mut self, client: &ClientName, session: SessionId) -> &mut Live {
+        self.live.get_or_insert_with(client, BTreeMap::new).entry(session).or_default()
     }
 
     /// A session is in use.
@@ -141,7 +145,7 @@ impl Sessions {
 
     /// Sessions of which something is held.
     pub(super) fn live(&self) -> usize {
-        self.live.values().map(BTreeMap::len).sum()
+        self.live.in_any_order().map(|(_, sessions)| sessions.len()).sum()
     }
 }
 
@@ -165,7 +169,7 @@ impl Participant {
         if self.sessions.has_ended(client, session) {
             return;
         }
-        let live = self.sessions.live.entry(client.clone()).or_default().entry(session).or_default();
+        let live = self.sessions.live_mut(client, session);
         live.watermark = watermark;
         let kept = live.forgettable.split_off(&watermark);
         let passed = core::mem::replace(&mut live.forgettable, kept);
@@ -245,7 +249,7 @@ impl Participant {
             all_below = granted.all_below();
             self.store_grant(&end.client, turn);
         }
-        let ended = self.sessions.ended.entry(end.client.clone()).or_default();
+        let ended = self.sessions.ended.get_or_insert_with(&end.client, Ended::default);
         ended.insert(end.session, end.session);
         if all_below.previous().granter() == granter {
             ended.insert(SessionId::before_first(granter, 0), all_below.previous());
