@@ -1,6 +1,6 @@
 //! A map of hardly ever more than a handful: searched one by one, and only beyond that through an index.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
 /// As many are searched one by one.
 const SEARCHED_MAX: usize = 16;
@@ -9,14 +9,14 @@ const SEARCHED_MAX: usize = 16;
 pub(crate) struct Few<K, V> {
     entries: Vec<(K, V)>,
     /// Where each one is, as soon as there are more than [`SEARCHED_MAX`].
-    places: BTreeMap<K, usize>,
+    places: Option<Box<BTreeMap<K, usize>>>,
     /// Where the one is that was used last: the next is often the same.
     last: usize,
 }
 
 impl<K, V> Default for Few<K, V> {
     fn default() -> Self {
-        Few { entries: Vec::new(), places: BTreeMap::new(), last: 0 }
+        Few { entries: Vec::new(), places: None, last: 0 }
     }
 }
 
@@ -61,19 +61,20 @@ impl<K: Ord + Clone, V> Few<K, V> {
         if self.entries.get(self.last).is_some_and(|(last, _)| last == key) {
             return Some(self.last);
         }
-        if self.entries.len() <= SEARCHED_MAX {
-            return self.entries.iter().position(|(held, _)| held == key);
+        match &self.places {
+            None => self.entries.iter().position(|(held, _)| held == key),
+            Some(places) => places.get(key).copied(),
         }
-        self.places.get(key).copied()
     }
 
     fn push(&mut self, key: K, value: V) -> usize {
         let place = self.entries.len();
         if place == SEARCHED_MAX {
-            self.places = (0..).zip(&self.entries).map(|(place, (key, _))| (key.clone(), place)).collect();
+            let places = (0..).zip(&self.entries).map(|(place, (key, _))| (key.clone(), place));
+            self.places = Some(Box::new(places.collect()));
         }
-        if place >= SEARCHED_MAX {
-            self.places.insert(key.clone(), place);
+        if let Some(places) = &mut self.places {
+            places.insert(key.clone(), place);
         }
         self.entries.push((key, value));
         place

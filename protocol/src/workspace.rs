@@ -2,7 +2,7 @@
 //!
 //! The same code serves twice. To vote, the operations are run *checked* and the draft is thrown away: only the
 //! results of the reads are kept. To commit, the operations are the redo record and are run again on what the
-//! records hold then: bounds were promised by the locks, and are not checked a second time.
+//! records hold then: bounds and members were promised by the locks, and are not looked up a second time.
 
 use crate::{
     few::Few,
@@ -33,7 +33,7 @@ pub fn evaluate<S: Store>(steps: &[Step], store: &S) -> Result<Results, Refusal>
 /// Runs the changing operations of a committed transaction, and returns what to write.
 pub fn redo<S: Store>(steps: &[Step], store: &S) -> Vec<Write> {
     let mut draft = Workspace::new(store);
-    draft.bounded = false;
+    draft.checked = false;
     for step in steps.iter().filter(|step| step.operation.is_write()) {
         // The locks of a Yes keep true what its operations needed; anything else is a bug of ours.
         let done = draft.run(&step.operation);
@@ -68,7 +68,8 @@ fn refused(kind: RefusalKind, field: Option<&FieldName>, member: Option<&Member>
 
 struct Workspace<'s, S> {
     store: &'s S,
-    bounded: bool,
+    /// Whether bounds and members are checked.
+    checked: bool,
     read_bytes: usize,
     records: Few<RecordId, RecordDraft>,
 }
@@ -96,7 +97,7 @@ struct FieldDraft {
 
 impl<'s, S: Store> Workspace<'s, S> {
     fn new(store: &'s S) -> Self {
-        Workspace { store, bounded: true, read_bytes: 0, records: Few::default() }
+        Workspace { store, checked: true, read_bytes: 0, records: Few::default() }
     }
 
     fn record(&mut self, id: &RecordId) -> &mut RecordDraft {
@@ -191,29 +192,29 @@ impl<'s, S: Store> Workspace<'s, S> {
                 let before = self.integer(record, field)?;
                 let bound = || refused(RefusalKind::Bound, Some(field), None);
                 let sum = before.checked_add(*delta).ok_or_else(bound)?;
-                if self.bounded && (max.is_some_and(|max| sum > max) || min.is_some_and(|min| sum < min)) {
+                if self.checked && (max.is_some_and(|max| sum > max) || min.is_some_and(|min| sum < min)) {
                     return Err(bound());
                 }
                 self.change(record, field, Field::Value(Value::Int(sum)));
                 Ok(None)
             }
             Operation::Insert { record, field, member, max } => {
-                if self.has_member(record, field, member)? {
+                if self.checked && self.has_member(record, field, member)? {
                     return Err(refused(RefusalKind::MemberExists, Some(field), Some(member)));
                 }
                 let count = self.members(record, field)? + 1;
-                if self.bounded && max.is_some_and(|max| count > max) {
+                if self.checked && max.is_some_and(|max| count > max) {
                     return Err(refused(RefusalKind::Bound, Some(field), Some(member)));
                 }
                 self.change(record, field, Field::Set(count)).members.insert(member, true);
                 Ok(None)
             }
             Operation::Remove { record, field, member, min } => {
-                if !self.has_member(record, field, member)? {
+                if self.checked && !self.has_member(record, field, member)? {
                     return Err(refused(RefusalKind::MemberAbsent, Some(field), Some(member)));
                 }
                 let count = self.members(record, field)?.saturating_sub(1);
-                if self.bounded && min.is_some_and(|min| count < min) {
+                if self.checked && min.is_some_and(|min| count < min) {
                     return Err(refused(RefusalKind::Bound, Some(field), Some(member)));
                 }
                 self.change(record, field, Field::Set(count)).members.insert(member, false);

@@ -6,7 +6,6 @@ use crate::{
     digest::digest,
     ids::{NodeId, Peer, Stamp, Subject},
     message::{Begin, Intent, Message},
-    operation::Operation,
     outcome::{Answer, Malformed},
 };
 use alloc::{
@@ -36,7 +35,7 @@ impl Coordinator {
             self.figures.repeats_of_running += 1;
             drive.askers.insert(connection);
             if let Phase::Ended { .. } = drive.phase {
-                self.answer_askers(&subject, turn);
+                drive.answer_askers(turn);
             }
             return;
         }
@@ -110,14 +109,5 @@ impl Coordinator {
             .into_iter()
             .filter(|(known, _)| equal(known))
             .find_map(|(_, drive)| drive.answer())
-    }
-
-    /// Whether a participant has reads of which this coordinator has not seen the results.
-    pub(super) fn lacks_results(&self, drive: &Drive, node: NodeId) -> bool {
-        let reads =
-            drive.begin.branches.iter().filter(|branch| branch.participant == node).any(|branch| {
-                branch.steps.iter().any(|step| matches!(step.operation, Operation::Read { .. }))
-            });
-        reads && !drive.has_results_of(node)
     }
 }

@@ -397,8 +397,7 @@ impl Coordinator {
         if turn.now >= drive.deadline.after_ms(self.config.limits.settle_ms) {
             return self.give_up(&subject, turn);
         }
-        self.ask_each(&subject, drive, turn);
-        self.due_again(&subject, turn.now);
+        self.ask_all(&subject, turn);
     }
 
     fn ask_each(&self, subject: &Subject, drive: &Drive, turn: &mut Turn<'_>) {
@@ -407,20 +406,13 @@ impl Coordinator {
         }
     }
 
-    /// Looks at the drive again when an answer is overdue, or at its deadline.
-    fn due_again(&mut self, subject: &Subject, now: Time) {
-        let Some(drive) = self.drives.get(subject) else { return };
-        let again = now.after_ms(self.config.limits.retry_ms);
-        let at = if drive.deadline > now { again.min(drive.deadline) } else { again };
-        self.agenda.set(Due::Drive(subject.clone()), at);
-    }
-
-    /// Asks all participants what the phase asks.
+    /// Asks all participants what the phase asks, and looks at the drive again when an answer is overdue, or at its deadline.
     fn ask_all(&mut self, subject: &Subject, turn: &mut Turn<'_>) {
-        if let Some(drive) = self.drives.get(subject) {
-            self.ask_each(subject, drive, turn);
-            self.due_again(subject, turn.now);
-        }
+        let Some(drive) = self.drives.get(subject) else { return };
+        self.ask_each(subject, drive, turn);
+        let again = turn.now.after_ms(self.config.limits.retry_ms);
+        let at = if drive.deadline > turn.now { again.min(drive.deadline) } else { again };
+        self.agenda.set(Due::Drive(subject.clone()), at);
     }
 
     /// A node is back: it may have missed what it was asked.
@@ -473,7 +465,7 @@ impl Coordinator {
             (Phase::Peeking { answers }, _) if !answers.contains_key(&node) => {
                 Message::Peek { subject, participants: participants() }
             }
-            (Phase::Collecting, _) if self.lacks_results(drive, node) => {
+            (Phase::Collecting, _) if drive.lacks_results_of(node) => {
                 Message::Peek { subject, participants: participants() }
             }
             // Nobody is asked to lock anything for a vote that can't come now: a Prepare leaves once all are connected.

@@ -3,7 +3,7 @@
 
 use super::{Coordinator, Due, Turn};
 use crate::{
-    ids::{ClientName, NodeId, Peer, Sequence, SessionId, Subject, Time},
+    ids::{ClientName, NodeId, Peer, Sequence, SessionId, Time},
     message::{BATCH_MAX, Begin, Message, SessionEnd, Watermark},
 };
 use alloc::{collections::BTreeMap, vec::Vec};
@@ -23,6 +23,15 @@ pub(super) struct Session {
     watermark: Sequence,
     /// What each participant that has heard of the session knows of its watermark.
     told: BTreeMap<NodeId, Sequence>,
+}
+
+impl Session {
+    /// The participants of a transaction that is being prepared hear of its session: they are told its watermark.
+    pub(super) fn touch(&mut self, participants: &[NodeId]) {
+        for node in participants {
+            self.told.entry(*node).or_default();
+        }
+    }
 }
 
 /// A client that waits for a session.
@@ -138,17 +147,6 @@ impl Coordinator {
         if session.watermark < watermark {
             session.watermark = watermark;
             self.agenda.set_at_latest(Due::Watermarks, now.after_ms(self.config.limits.gather_ms * 5));
-        }
-    }
-
-    /// The participants of a transaction that is being prepared hear of its session: they are told its watermark.
-    pub(super) fn note_touched(&mut self, subject: &Subject) {
-        let Some(drive) = self.drives.get(subject) else { return };
-        let key = (subject.txn.client.clone(), subject.txn.session);
-        if let Some(session) = self.sessions.get_mut(&key) {
-            for node in &drive.participants {
-                session.told.entry(*node).or_default();
-            }
         }
     }
 

@@ -25,12 +25,14 @@ impl Coordinator {
             Held::Committed(results) => {
                 drive.note_results(node, results.clone());
                 self.become_ended(&subject, Outcome::Committed, turn);
-                return self.note_held(&subject, node);
+                self.note_held(&subject, node);
+                return;
             }
             Held::Aborted(reason) => {
                 let reason = reason.clone();
                 self.become_ended(&subject, Outcome::Aborted(reason), turn);
-                return self.note_held(&subject, node);
+                self.note_held(&subject, node);
+                return;
             }
             // Held durably for another digest: this one can't ever have all votes (R12).
             Held::IdReused => {
@@ -114,11 +116,7 @@ impl Coordinator {
                 self.give_up(subject, turn);
             }
             None => {
-                let participants = drive.participants.clone();
-                for node in participants {
-                    self.ask(subject, node, turn);
-                }
-                self.due_again(subject, turn.now);
+                self.ask_all(subject, turn);
             }
         }
     }

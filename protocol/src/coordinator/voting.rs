@@ -20,7 +20,10 @@ impl Coordinator {
         drive.sponsor = Some(sponsor);
         drive.forget_results();
         drive.phase = Phase::Preparing { votes: Members::default() };
-        self.note_touched(subject);
+        let txn = &subject.txn;
+        if let Some(session) = self.sessions.get_mut(&(txn.client.clone(), txn.session)) {
+            session.touch(&drive.participants);
+        }
         self.ask_all(subject, turn);
     }
 
