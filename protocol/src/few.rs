@@ -1,4 +1,5 @@
-//! A map of hardly ever more than a handful: searched one by one, and only beyond that through an index.
+//! A map of hardly ever more than a handful: the first in place, the others searched one by one, and only beyond that through an
+//! index.
 
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
@@ -7,8 +8,10 @@ const SEARCHED_MAX: usize = 16;
 
 /// A map in the order in which its keys were put in.
 pub(crate) struct Few<K, V> {
-    entries: Vec<(K, V)>,
-    /// Where each one is, as soon as there are more than [`SEARCHED_MAX`].
+    /// Most maps hold one entry, and need no memory of their own for it.
+    first: Option<(K, V)>,
+    rest: Vec<(K, V)>,
+    /// Where each one is, as soon as there are more than [`SEARCHED_MAX`]; the first is at 0.
     places: Option<Box<BTreeMap<K, usize>>>,
     /// Where the one is that was used last: the next is often the same.
     last: usize,
@@ -16,13 +19,14 @@ pub(crate) struct Few<K, V> {
 
 impl<K, V> Default for Few<K, V> {
     fn default() -> Self {
-        Few { entries: Vec::new(), places: None, last: 0 }
+        Few { first: None, rest: Vec::new(), places: None, last: 0 }
     }
 }
 
 impl<K: Ord + Clone, V> Few<K, V> {
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
-        self.place(key).map(|place| &self.entries[place].1)
+        let place = self.place(key)?;
+        self.at(place).map(|(_, value)| value)
     }
 
     /// The value of a key, made now if it has none.
@@ -31,52 +35,68 @@ impl<K: Ord + Clone, V> Few<K, V> {
             Some(place) => place,
             None => self.push(key.clone(), make()),
         };
-        &mut self.entries[self.last].1
+        match self.last.checked_sub(1) {
+            // It was just found there, or put there.
+            None => &mut self.first.as_mut().expect("the first is there if any is").1,
+            Some(place) => &mut self.rest[place].1,
+        }
     }
 
-    pub(crate) fn insert(&mut self, key: &K, value: V) {
-        match self.place(key) {
-            Some(place) => self.entries[place].1 = value,
-            None => self.last = self.push(key.clone(), value),
-        }
+    pub(crate) fn insert(&mut self, key: &K, value: V)
+    where
+        V: Copy,
+    {
+        *self.get_or_insert_with(key, || value) = value;
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.entries.iter().map(|(key, value)| (key, value))
+        self.first.iter().chain(&self.rest).map(|(key, value)| (key, value))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.first.is_none()
     }
 
     /// All of it, in the order of the keys.
-    pub(crate) fn into_sorted(mut self) -> Vec<(K, V)> {
-        if self.entries.len() > 1 {
-            self.entries.sort_unstable_by(|(key, _), (other, _)| key.cmp(other));
+    pub(crate) fn into_sorted(mut self) -> impl Iterator<Item = (K, V)> {
+        if !self.rest.is_empty() {
+            self.rest.extend(self.first.take());
+            self.rest.sort_unstable_by(|(key, _), (other, _)| key.cmp(other));
         }
-        self.entries
+        self.first.into_iter().chain(self.rest)
+    }
+
+    fn at(&self, place: usize) -> Option<&(K, V)> {
+        match place.checked_sub(1) {
+            None => self.first.as_ref(),
+            Some(place) => self.rest.get(place),
+        }
     }
 
     fn place(&self, key: &K) -> Option<usize> {
-        if self.entries.get(self.last).is_some_and(|(last, _)| last == key) {
+        if self.at(self.last).is_some_and(|(last, _)| last == key) {
             return Some(self.last);
         }
         match &self.places {
-            None => self.entries.iter().position(|(held, _)| held == key),
+            None => self.iter().position(|(held, _)| held == key),
             Some(places) => places.get(key).copied(),
         }
     }
 
     fn push(&mut self, key: K, value: V) -> usize {
-        let place = self.entries.len();
+        if self.first.is_none() {
+            self.first = Some((key, value));
+            return 0;
+        }
+        let place = self.rest.len() + 1;
         if place == SEARCHED_MAX {
-            let places = (0..).zip(&self.entries).map(|(place, (key, _))| (key.clone(), place));
+            let places = (0..).zip(self.iter()).map(|(place, (key, _))| (key.clone(), place));
             self.places = Some(Box::new(places.collect()));
         }
         if let Some(places) = &mut self.places {
             places.insert(key.clone(), place);
         }
-        self.entries.push((key, value));
+        self.rest.push((key, value));
         place
     }
 }
@@ -101,7 +121,7 @@ mod tests {
             let mut sorted: Vec<(u64, u64)> = keys().map(|key| (key, key)).collect();
             sorted.sort_unstable();
             assert_eq!(map.iter().count() as u64, many);
-            assert_eq!(map.into_sorted(), sorted);
+            assert_eq!(map.into_sorted().collect::<Vec<_>>(), sorted);
         }
     }
 }

@@ -326,7 +326,7 @@ impl<'s, S: Store> Workspace<'s, S> {
 
     fn into_writes(self) -> Vec<Write> {
         let mut writes = Vec::new();
-        for (id, record) in self.records.into_sorted().into_iter().filter(|(_, record)| record.changed) {
+        for (id, record) in self.records.into_sorted().filter(|(_, record)| record.changed) {
             if record.wiped && record.base.is_some() {
                 writes.push(Write::DeleteRecord(id.clone()));
             }
@@ -335,7 +335,7 @@ impl<'s, S: Store> Workspace<'s, S> {
             }
             let version = Version(record.base.unwrap_or_default().0 + 1);
             writes.push(Write::PutRecord(id.clone(), version));
-            for (name, field) in record.fields.into_sorted().into_iter().filter(|(_, field)| field.changed) {
+            for (name, field) in record.fields.into_sorted().filter(|(_, field)| field.changed) {
                 let first = if record.wiped { 0 } else { field.base_items };
                 for (index, item) in (first..).zip(field.items) {
                     writes.push(Write::PutItem(id.clone(), name.clone(), index, item));

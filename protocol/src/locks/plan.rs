@@ -115,15 +115,15 @@ impl Plan {
     /// While a transaction waits that may change, so the plan is made anew at every attempt; while it holds the
     /// locks it can't, so the plan that is made after a restart is the one that was held before.
     pub fn of<S: Store>(steps: &[Step], store: &S) -> Plan {
-        let mut operations: Vec<&Operation> = steps.iter().map(|step| &step.operation).collect();
+        let same = |one: &Step, other: &Step| one.operation.record() == other.operation.record();
+        if steps.is_sorted_by(|one, other| one.operation.record() <= other.operation.record()) {
+            return Plan(steps.chunk_by(same).map(|steps| wanted(steps.iter(), store)).collect());
+        }
+        let mut steps: Vec<&Step> = steps.iter().collect();
         // What is wanted of one record is joined in the order of the operations: the sort keeps it.
-        operations.sort_by(|one, other| one.record().cmp(other.record()));
-        let by_record = operations.chunk_by(|one, other| one.record() == other.record());
-        Plan(
-            by_record
-                .map(|operations| (operations[0].record().clone(), Holds::of(operations, store)))
-                .collect(),
-        )
+        steps.sort_by(|one, other| one.operation.record().cmp(other.operation.record()));
+        let by_record = steps.chunk_by(|one, other| same(one, other));
+        Plan(by_record.map(|steps| wanted(steps.iter().copied(), store)).collect())
     }
 
     /// Forgets what may be added (see [`Canary::EscrowNotRetaken`]).
@@ -170,25 +170,22 @@ where
     });
 }
 
-impl Holds {
-    /// What these operations want of their record.
-    fn of<S: Store>(operations: &[&Operation], store: &S) -> Holds {
-        let mut wants = Holds { existence: Modes::SHARED, ..Holds::default() };
-        for operation in operations {
-            wants.want(operation);
-        }
-        // Who creates a record shuts out who would see it absent.
-        if wants.whole.has(Modes::CHANGE)
-            && !wants.existence.has(Modes::EXCLUSIVE)
-            && store.record(operations[0].record()).is_none()
-        {
-            wants.existence.join(Modes::EXCLUSIVE);
-        }
-        join_sorted(&mut wants.fields, Hold::join);
-        join_sorted(&mut wants.members, Modes::join);
-        wants
+/// What these steps, of which there is one at least, want of their record.
+fn wanted<'a, S: Store>(steps: impl Iterator<Item = &'a Step>, store: &S) -> (RecordId, Holds) {
+    let mut steps = steps.map(|step| &step.operation).peekable();
+    let record = steps.peek().expect("a group has a first step").record().clone();
+    let mut wants = Holds { existence: Modes::SHARED, ..Holds::default() };
+    steps.for_each(|operation| wants.want(operation));
+    // Who creates a record shuts out who would see it absent.
+    if wants.whole.has(Modes::CHANGE) && !wants.excludes_existence() && store.record(&record).is_none() {
+        wants.existence.join(Modes::EXCLUSIVE);
     }
+    join_sorted(&mut wants.fields, Hold::join);
+    join_sorted(&mut wants.members, Modes::join);
+    (record, wants)
+}
 
+impl Holds {
     fn want(&mut self, operation: &Operation) {
         if operation.is_write() {
             self.whole.join(Modes::CHANGE);

@@ -20,12 +20,12 @@ const WATERMARK_STEP: u64 = 64;
 
 impl Participant {
     pub(super) fn on_prepare<S: Store>(&mut self, from: Peer, prepare: Box<Prepare>, turn: &mut Turn<'_, S>) {
-        let subject = prepare.subject.clone();
         if from != Peer::Node(prepare.sponsor.node) {
             // Nobody asks in another's name: the vote would go to who never asked for it.
             return;
         }
-        let Some(held) = self.held(&subject) else { return };
+        let subject = &prepare.subject;
+        let Some(held) = self.held(subject) else { return };
         match held {
             Held::Blank => {}
             Held::Queued(sponsor) if sponsor == prepare.sponsor => return,
@@ -33,15 +33,15 @@ impl Participant {
                 if sponsor == prepare.sponsor || broken(Canary::ForeignPrepareVoted) =>
             {
                 self.figures.repeats_answered += 1;
-                return self.send_vote(prepare.sponsor, &subject, turn);
+                return self.send_vote(prepare.sponsor, subject, turn);
             }
             Held::Aborted(_) if broken(Canary::AbortReversed) => {}
             // A foreign Prepare is answered like a peek, and never with a vote (R4).
             Held::Queued(_) | Held::Yes { .. } | Held::Committed(_) | Held::Aborted(_) => {
                 self.figures.repeats_answered += 1;
-                return turn.standing(from, &subject, held);
+                return turn.standing(from, subject, held);
             }
-            Held::Expired | Held::IdReused | Held::Declined(_) => return turn.standing(from, &subject, held),
+            Held::Expired | Held::IdReused | Held::Declined(_) => return turn.standing(from, subject, held),
         }
         if prepare.watermark.0 >= self.sessions.watermark(&subject.txn).0.saturating_add(WATERMARK_STEP) {
             self.raise_watermark(&subject.txn.client, subject.txn.session, prepare.watermark, turn);
@@ -49,15 +49,15 @@ impl Participant {
         if !prepare.participants.contains(&self.config.node) {
             // Off the list nothing is written (R12).
             let reason = AbortReason::Misplaced(self.config.node);
-            return turn.standing(from, &subject, Held::Declined(reason));
+            return turn.standing(from, subject, Held::Declined(reason));
         }
         if !self.accepting {
-            return turn.standing(from, &subject, Held::Declined(AbortReason::Overloaded));
+            return turn.standing(from, subject, Held::Declined(AbortReason::Overloaded));
         }
         self.drop_read(&subject.txn);
         if !self.holds_records_of(&prepare.steps) {
             let reason = AbortReason::Misplaced(self.config.node);
-            return self.vote_no(from, subject, prepare.participants, reason, turn);
+            return self.vote_no(from, prepare.subject, prepare.participants, reason, turn);
         }
         let deadline = turn.now.after_ms(u64::from(prepare.deadline_ms));
         self.decide_vote(Queued { prepare, arrived: turn.now, deadline }, turn);
@@ -65,7 +65,8 @@ impl Participant {
 
     /// Whether the directory places all the records here.
     pub(super) fn holds_records_of(&self, steps: &[Step]) -> bool {
-        steps.iter().all(|step| self.config.directory.locate(step.operation.record()) == self.config.node)
+        let mut records = steps.chunk_by(|step, next| step.operation.record() == next.operation.record());
+        records.all(|steps| self.config.directory.locate(steps[0].operation.record()) == self.config.node)
     }
 
     /// Votes if the locks are free; otherwise the transaction waits for them.
@@ -116,8 +117,7 @@ impl Participant {
         if arrived < turn.now {
             self.spans.push((Span::LockWait, turn.now.0 - arrived.0));
         }
-        let subject = prepare.subject.clone();
-        let sponsor = prepare.sponsor;
+        let (subject, sponsor) = (prepare.subject, prepare.sponsor);
         if let [_] = prepare.participants[..] {
             // One participant: the vote is the commit (R9).
             for write in workspace::redo(&prepare.steps, turn.store) {

@@ -26,9 +26,15 @@ const ENDED: Sequence = Sequence(u64::MAX);
 /// What is known of all clients' sessions. Mirrors what is stored.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Sessions {
-    live: Table<ClientName, BTreeMap<SessionId, Live>>,
-    ended: Table<ClientName, Ended>,
+    clients: Table<ClientName, Known>,
     granted: BTreeMap<ClientName, Granted>,
+}
+
+/// What is known of one client's sessions. There is one at least.
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
+struct Known {
+    live: BTreeMap<SessionId, Live>,
+    ended: Ended,
 }
 
 #[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
@@ -88,7 +94,8 @@ impl Sessions {
             sessions.live_mut(&client, session).watermark = watermark;
         }
         for (client, record) in clients {
-            sessions.ended.insert(client, Ended { ranges: record.ended.into_iter().collect() });
+            let known = sessions.clients.get_or_insert_with(&client, Known::default);
+            known.ended = Ended { ranges: record.ended.into_iter().collect() };
         }
         for (client, record) in grants {
             let open = record.open.into_iter().map(|session| (session, now)).collect();
@@ -107,7 +114,7 @@ impl Sessions {
     }
 
     fn has_ended(&self, client: &ClientName, session: SessionId) -> bool {
-        self.ended.get(client).is_some_and(|ended| ended.contains(session))
+        self.clients.get(client).is_some_and(|known| known.ended.contains(session))
     }
 
     /// Whether the client has said that it has the answer.
@@ -120,11 +127,15 @@ impl Sessions {
 
     /// The watermark of a transaction's session, as far as is known here; of an ended one, above everything.
     pub(super) fn watermark(&self, txn: &TxnId) -> Sequence {
-        if self.has_ended(&txn.client, txn.session) {
-            return ENDED;
+        self.watermark_of(&txn.client, txn.session)
+    }
+
+    fn watermark_of(&self, client: &ClientName, session: SessionId) -> Sequence {
+        match self.clients.get(client) {
+            None => Sequence(0),
+            Some(known) if known.ended.contains(session) => ENDED,
+            Some(known) => known.live.get(&session).map_or(Sequence(0), |live| live.watermark),
         }
-        let live = self.live.get(&txn.client).and_then(|sessions| sessions.get(&txn.session));
-        live.map_or(Sequence(0), |live| live.watermark)
     }
 
     /// Everyone holds this outcome: it goes when the watermark has passed it.
@@ -133,7 +144,7 @@ impl Sessions {
     }
 
     fn live_mut(&mut self, client: &ClientName, session: SessionId) -> &mut Live {
-        self.live.get_or_insert_with(client, BTreeMap::new).entry(session).or_default()
+        self.clients.get_or_insert_with(client, Known::default).live.entry(session).or_default()
     }
 
     /// A session is in use.
@@ -145,7 +156,7 @@ impl Sessions {
 
     /// Sessions of which something is held.
     pub(super) fn live(&self) -> usize {
-        self.live.in_any_order().map(|(_, sessions)| sessions.len()).sum()
+        self.clients.in_any_order().map(|(_, known)| known.live.len()).sum()
     }
 }
 
@@ -158,15 +169,8 @@ impl Participant {
         watermark: Sequence,
         turn: &mut Turn<'_, S>,
     ) {
-        if watermark == Sequence(0) {
-            return;
-        }
-        if let Some(live) = self.sessions.live.get(client).and_then(|sessions| sessions.get(&session))
-            && live.watermark >= watermark
-        {
-            return;
-        }
-        if self.sessions.has_ended(client, session) {
+        // Of a session that has ended it is above everything.
+        if watermark <= self.sessions.watermark_of(client, session) {
             return;
         }
         let live = self.sessions.live_mut(client, session);
@@ -249,7 +253,7 @@ impl Participant {
             all_below = granted.all_below();
             self.store_grant(&end.client, turn);
         }
-        let ended = self.sessions.ended.get_or_insert_with(&end.client, Ended::default);
+        let Known { live, ended } = self.sessions.clients.get_or_insert_with(&end.client, Known::default);
         ended.insert(end.session, end.session);
         if all_below.previous().granter() == granter {
             ended.insert(SessionId::before_first(granter, 0), all_below.previous());
@@ -258,10 +262,7 @@ impl Participant {
         if !broken(Canary::SessionEndNotWritten) {
             turn.store.write(Write::PutClient(end.client.clone(), ClientRecord { ended: ranges }));
         }
-        let gone: Vec<SessionId> = match self.sessions.live.get(&end.client) {
-            Some(live) => live.keys().copied().filter(|session| ended.contains(*session)).collect(),
-            None => Vec::new(),
-        };
+        let gone: Vec<SessionId> = live.keys().copied().filter(|session| ended.contains(*session)).collect();
         for session in gone {
             self.forget_session(&end.client, session, turn);
         }
@@ -269,11 +270,8 @@ impl Participant {
     }
 
     fn forget_session<S: Store>(&mut self, client: &ClientName, session: SessionId, turn: &mut Turn<'_, S>) {
-        let Some(sessions) = self.sessions.live.get_mut(client) else { return };
-        let Some(live) = sessions.remove(&session) else { return };
-        if sessions.is_empty() {
-            self.sessions.live.remove(client);
-        }
+        let Some(known) = self.sessions.clients.get_mut(client) else { return };
+        let Some(live) = known.live.remove(&session) else { return };
         turn.store.write(Write::DeleteWatermark(client.clone(), session));
         for sequence in live.forgettable {
             self.forget(&TxnId { client: client.clone(), session, sequence }, turn);
