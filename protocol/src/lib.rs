@@ -12,6 +12,7 @@
 //! - [`storage`]: what a participant needs from its disk, [`memory`]: a disk for tests that forgets
 //!   what was not synced,
 //! - [`canonical`]: machines that no future input can tell apart, made equal, for models,
+//! - [`mail`]: messages between applications: outbox, relay, mailboxes,
 //! - [`message`] and [`codec`]: what is said, and the only place that knows its bytes,
 //! - [`canary`]: the rules broken one by one, for tests of the tests; not in what ships.
 #![no_std]
@@ -26,6 +27,7 @@ pub mod digest;
 pub mod directory;
 pub mod ids;
 pub mod locks;
+pub mod mail;
 pub mod memory;
 pub mod message;
 pub mod operation;

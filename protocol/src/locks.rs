@@ -19,6 +19,7 @@
 use crate::{
     canary::{Canary, broken},
     ids::{Age, FieldName, Member, RecordId},
+    mail,
     operation::{Check, Operation, Selection, Step, Value},
     storage::{Field, Store},
 };
@@ -202,6 +203,17 @@ impl<'a> Wants<'a> {
 
     fn add<S: Store>(&mut self, operation: &'a Operation, store: &S) {
         let id = operation.record();
+        if let Operation::Send { .. } = operation {
+            // A message locks nothing: it waits in the outbox for whoever voted before.
+            return;
+        }
+        if let Operation::Acknowledge { position, .. } = operation {
+            // Of the acknowledgements of one message one at a time goes on; the mailbox stays while it does.
+            let (field, member) = mail::lock_of(*position);
+            self.want(id, Part::Existence).shared = true;
+            self.want(id, Part::Member(field, member)).exclusive = true;
+            return;
+        }
         // Who creates a record shuts out who would see it absent.
         let excludes = matches!(operation, Operation::Delete { .. })
             || (operation.is_write() && !self.exists(id, store));
@@ -228,7 +240,7 @@ impl<'a> Wants<'a> {
                 }
                 Selection::Member(field, member) => self.touch(id, field, member),
             },
-            Operation::Delete { .. } => {}
+            Operation::Delete { .. } | Operation::Send { .. } | Operation::Acknowledge { .. } => {}
             Operation::Set { field, .. } | Operation::Append { field, .. } => {
                 self.want(id, Part::Field(field.clone())).exclusive = true;
             }
