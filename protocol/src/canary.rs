@@ -87,6 +87,14 @@ pub fn leaves_early(message: &Message) -> bool {
         | Message::GrantSession { .. }
         | Message::TouchSession { .. }
         | Message::Peek { .. }
+        | Message::Relay { .. }
+        | Message::RelayHeld { .. }
+        | Message::Receive(_)
+        | Message::Finish { .. }
+        | Message::Manage { .. }
+        | Message::Received { .. }
+        | Message::Finished { .. }
+        | Message::Managed { .. }
         | Message::Resolve { .. }
         | Message::EndSession(_)
         | Message::Wound { .. }

@@ -37,7 +37,7 @@ pub struct InvalidName {
 }
 
 impl InvalidName {
-    fn new(what: &'static str, text: &str, why: &'static str) -> Self {
+    pub(crate) fn new(what: &'static str, text: &str, why: &'static str) -> Self {
         InvalidName { what, text: text.chars().take(80).collect(), why }
     }
 }
@@ -105,7 +105,7 @@ macro_rules! checked_text {
     };
 }
 
-fn check_length(text: &str, bytes_max: usize) -> Result<(), &'static str> {
+pub(crate) fn check_length(text: &str, bytes_max: usize) -> Result<(), &'static str> {
     if text.is_empty() {
         return Err("it is empty");
     }

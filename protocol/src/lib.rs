@@ -13,6 +13,7 @@
 //!   what was not synced,
 //! - [`canonical`]: machines that no future input can tell apart, made equal, for models,
 //! - [`table`] and [`agenda`]: what the machines keep their state in,
+//! - [`mail`]: messages between applications: outbox, relay, mailboxes,
 //! - [`message`] and [`codec`]: what is said, and the only place that knows its bytes,
 //! - [`canary`]: the rules broken one by one, for tests of the tests; not in what ships.
 #![no_std]
@@ -28,6 +29,7 @@ pub mod directory;
 mod few;
 pub mod ids;
 pub mod locks;
+pub mod mail;
 mod members;
 pub mod memory;
 pub mod message;

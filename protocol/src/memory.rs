@@ -6,9 +6,12 @@
 //! The invariant: what a read sees is the durable state with the unsynced batches applied in order.
 
 use crate::{
-    ids::{ClientName, FieldName, Member, RecordId, Sequence, SessionId, TxnId, Version},
+    ids::{ClientName, FieldName, Member, NodeId, RecordId, Sequence, SessionId, TxnId, Version},
+    mail::{Arrived, Envelope, Mailbox, MailboxMark, Position, Stored, StreamSequence, VotePosition},
     operation::Value,
-    storage::{ClientRecord, Field, GrantRecord, Recovered, Store, TxnRecord, Write},
+    storage::{
+        ClientRecord, Field, GrantRecord, Recovered, RecoveredMail, RecoveredMessage, Store, TxnRecord, Write,
+    },
 };
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -100,6 +103,7 @@ impl MemoryStore {
                 .collect(),
             clients: clients.iter().map(|(client, held)| (client.clone(), held.clone())).collect(),
             grants: grants.iter().map(|(client, held)| (client.clone(), held.clone())).collect(),
+            mail: self.now.mail.recover(),
         }
     }
 
@@ -155,6 +159,26 @@ impl Store for MemoryStore {
             .collect()
     }
 
+    fn outgoing(&self, mailbox: &Mailbox, sequence: StreamSequence) -> Option<Envelope> {
+        self.now.mail.outgoing.get(&(mailbox.clone(), sequence)).cloned()
+    }
+
+    fn mail(&self, mailbox: &Mailbox, position: Position) -> Option<Stored> {
+        self.now.mail.messages.get(&(mailbox.clone(), position)).cloned()
+    }
+
+    fn dead_after(
+        &self,
+        mailbox: &Mailbox,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Vec<(Position, Stored)> {
+        let start = after.unwrap_or_default().next();
+        let dead = self.now.mail.dead.range((mailbox.clone(), start)..);
+        let dead = dead.take_while(|((of, _), _)| of == mailbox).take(limit);
+        dead.map(|((_, position), stored)| (*position, stored.clone())).collect()
+    }
+
     fn write(&mut self, write: Write) {
         self.now.apply(write.clone());
         self.log.push(write);
@@ -168,6 +192,51 @@ struct State {
     watermarks: BTreeMap<(ClientName, SessionId), Sequence>,
     clients: BTreeMap<ClientName, ClientRecord>,
     grants: BTreeMap<ClientName, GrantRecord>,
+    mail: MailState,
+}
+
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
+struct MailState {
+    waiting: BTreeMap<(VotePosition, u16), Envelope>,
+    outgoing: BTreeMap<(Mailbox, StreamSequence), Envelope>,
+    acknowledged: BTreeMap<Mailbox, StreamSequence>,
+    arrived: BTreeMap<(Mailbox, NodeId), Arrived>,
+    mailboxes: BTreeMap<Mailbox, MailboxMark>,
+    messages: BTreeMap<(Mailbox, Position), Stored>,
+    dead: BTreeMap<(Mailbox, Position), Stored>,
+}
+
+impl MailState {
+    fn recover(&self) -> RecoveredMail {
+        let message = |((mailbox, position), stored): (&(Mailbox, Position), &Stored)| RecoveredMessage {
+            mailbox: mailbox.clone(),
+            position: *position,
+            key: stored.envelope.draft.key.clone(),
+            due: stored.due,
+            failed: stored.failed,
+        };
+        let mut dead: BTreeMap<Mailbox, u64> = BTreeMap::new();
+        for (mailbox, _) in self.dead.keys() {
+            *dead.entry(mailbox.clone()).or_default() += 1;
+        }
+        RecoveredMail {
+            waiting: self.waiting.iter().map(|((position, _), held)| (*position, held.clone())).collect(),
+            acknowledged: self.acknowledged.iter().map(|(mailbox, up_to)| (mailbox.clone(), *up_to)).collect(),
+            outgoing: self
+                .outgoing
+                .iter()
+                .map(|((mailbox, sequence), held)| (mailbox.clone(), *sequence, held.draft.bytes()))
+                .collect(),
+            arrived: self
+                .arrived
+                .iter()
+                .map(|((mailbox, source), held)| (mailbox.clone(), *source, held.clone()))
+                .collect(),
+            mailboxes: self.mailboxes.iter().map(|(mailbox, mark)| (mailbox.clone(), mark.clone())).collect(),
+            messages: self.messages.iter().map(message).collect(),
+            dead: dead.into_iter().collect(),
+        }
+    }
 }
 
 /// Kept only while it holds something, so that equal contents are equal states.
@@ -233,6 +302,39 @@ impl State {
             }
             Write::PutGrant(client, held) => {
                 self.grants.insert(client, held);
+            }
+            Write::PutWaiting(position, envelope) => {
+                self.mail.waiting.insert((position, envelope.id.operation), *envelope);
+            }
+            Write::DeleteWaiting(position, id) => {
+                self.mail.waiting.remove(&(position, id.operation));
+            }
+            Write::PutOutgoing(sequence, envelope) => {
+                self.mail.outgoing.insert((envelope.draft.mailbox.clone(), sequence), *envelope);
+            }
+            Write::DeleteOutgoing(mailbox, sequence) => {
+                self.mail.outgoing.remove(&(mailbox, sequence));
+            }
+            Write::PutAcknowledged(mailbox, up_to) => {
+                self.mail.acknowledged.insert(mailbox, up_to);
+            }
+            Write::PutArrived(mailbox, source, arrived) => {
+                self.mail.arrived.insert((mailbox, source), arrived);
+            }
+            Write::PutMailbox(mailbox, mark) => {
+                self.mail.mailboxes.insert(mailbox, mark);
+            }
+            Write::PutMessage(position, stored) => {
+                self.mail.messages.insert((stored.mailbox().clone(), position), *stored);
+            }
+            Write::DeleteMessage(mailbox, position) => {
+                self.mail.messages.remove(&(mailbox, position));
+            }
+            Write::PutDead(position, stored) => {
+                self.mail.dead.insert((stored.mailbox().clone(), position), *stored);
+            }
+            Write::DeleteDead(mailbox, position) => {
+                self.mail.dead.remove(&(mailbox, position));
             }
         }
     }

@@ -7,6 +7,10 @@
 
 use crate::{
     ids::{ClientName, NodeId, RecordId, Sequence, SessionId, Sponsor, Stamp, Subject, TxnId},
+    mail::{
+        CAUSE_BYTES_MAX, DELAY_MS_MAX, DELIVERY_MAX, Envelope, LEASE_MS_MAX, LeaseId, Mailbox, MessageId, Position, Stored,
+        StreamSequence, WAIT_MS_MAX, relay,
+    },
     operation::{RecordContent, Results, Step},
     outcome::{AbortReason, Answer, Outcome},
 };
@@ -400,6 +404,202 @@ pub enum Message {
         /// Which.
         session: SessionId,
     },
+
+    // Messages between applications. Participant to participant.
+    /// Messages of a stream, in order, without gaps.
+    Relay {
+        /// Where to.
+        mailbox: Mailbox,
+        /// Everything up to here is known to have arrived.
+        acked: StreamSequence,
+        /// The number of the first one.
+        first: StreamSequence,
+        /// The messages.
+        envelopes: Vec<Envelope>,
+    },
+    /// How far a stream has arrived, durably.
+    RelayHeld {
+        /// In which mailbox.
+        mailbox: Mailbox,
+        /// The last number, and the message that has it; none if nothing has arrived yet.
+        last: Option<(StreamSequence, MessageId)>,
+        /// Whether more is taken now.
+        intake: Intake,
+    },
+
+    // Client to participant.
+    /// Give me messages, now or when there are some.
+    Receive(Box<Receive>),
+    /// I am done with messages that I have.
+    Finish {
+        /// Comes back with the answer.
+        request: u64,
+        /// Where they are.
+        mailbox: Mailbox,
+        /// Which, and under which leases.
+        deliveries: Vec<(Position, LeaseId)>,
+        /// In which way.
+        how: Finish,
+    },
+    /// Do something with dead letters.
+    Manage {
+        /// Comes back with the answer.
+        request: u64,
+        /// Of which mailbox.
+        mailbox: Mailbox,
+        /// What.
+        what: Manage,
+    },
+
+    // Participant to client.
+    /// Messages for you; none if there were none in time.
+    Received {
+        /// The client's number.
+        request: u64,
+        /// The messages, or why there can't be any.
+        deliveries: Result<Vec<Delivery>, MailboxRefusal>,
+    },
+    /// What became of each delivery that you named, durably.
+    Finished {
+        /// The client's number.
+        request: u64,
+        /// In the order asked.
+        results: Result<Vec<Result<(), MailboxRefusal>>, MailboxRefusal>,
+    },
+    /// What was done with dead letters, durably.
+    Managed {
+        /// The client's number.
+        request: u64,
+        /// How many it was done with.
+        done: Result<u64, MailboxRefusal>,
+    },
+}
+
+/// Whether a mailbox takes more.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum Intake {
+    /// It does.
+    Open,
+    /// It holds as many messages as it may. The source is told when there is room.
+    Full,
+    /// It does not exist. Messages wait until it is created.
+    Absent,
+}
+
+/// A consumer's request for messages.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Receive {
+    /// Comes back with the answer.
+    pub request: u64,
+    /// Of which mailbox.
+    pub mailbox: Mailbox,
+    /// How many at most.
+    pub max: u16,
+    /// For how long, in milliseconds; none: for good, they are acknowledged on receipt (at most once).
+    pub lease_ms: Option<u32>,
+    /// How long to wait for the first one, in milliseconds.
+    pub wait_ms: u32,
+}
+
+/// One message, given to a consumer.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Where it is.
+    pub position: Position,
+    /// The right to finish it; none if it was acknowledged on receipt.
+    pub lease: Option<LeaseId>,
+    /// The message.
+    pub envelope: Envelope,
+    /// Which delivery of it this is, from 1; more may have failed unseen where a node was restarted.
+    pub delivery: u32,
+}
+
+/// How a consumer is done with a message.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum Finish {
+    /// It is done: at least once.
+    Acknowledge,
+    /// It is not: somebody may have it, after a while.
+    Release {
+        /// How long it rests, in milliseconds; none: as the mailbox's settings say.
+        delay_ms: Option<u32>,
+        /// Why the delivery has failed; none: it has not, and is not counted.
+        cause: Option<String>,
+    },
+    /// It goes on, for this long from now, in milliseconds.
+    Extend(u32),
+}
+
+/// What is done with dead letters.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum Manage {
+    /// Back into the mailbox, as new messages with their old ids; none: the first ones, as many as one request may.
+    Redrive(Option<Vec<Position>>),
+    /// Gone for good; none: the first ones, as many as one request may.
+    Purge(Option<Vec<Position>>),
+}
+
+/// Why something of a mailbox is refused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum MailboxRefusal {
+    /// There is no such mailbox.
+    MailboxAbsent,
+    /// It is not on this node: the cluster files of client and node differ.
+    Misplaced,
+    /// The mailbox names its consumers, and the client is not one of them.
+    NotPermitted,
+    /// Too many consumers wait already.
+    Overloaded,
+    /// There is no such message: it was acknowledged, or is a dead letter.
+    MessageAbsent,
+    /// The lease has run out or was given back.
+    LeaseLost,
+    /// The lease is another client's.
+    ForeignLease,
+    /// A transaction that acknowledges the message is in doubt.
+    Acknowledging,
+    /// There is no such dead letter.
+    DeadLetterAbsent,
+}
+
+/// What people may know of a mailbox.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct MailboxFigures {
+    /// Which.
+    pub mailbox: Mailbox,
+    /// Whether it exists: messages outlive a deleted record.
+    pub exists: bool,
+    /// Messages in it.
+    pub depth: u64,
+    /// Of these, how many could be delivered now.
+    pub ready: u64,
+    /// How many are leased or being acknowledged.
+    pub leased: u64,
+    /// Consumers that wait.
+    pub receivers: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// How long the oldest message has been here, in milliseconds.
+    pub oldest_ms: u64,
+    /// How long the oldest dead letter has been in the mailbox, in milliseconds.
+    pub dead_oldest_ms: u64,
+}
+
+/// What people may know of a stream in an outbox.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct StreamFigures {
+    /// Where to.
+    pub mailbox: Mailbox,
+    /// On which node.
+    pub destination: NodeId,
+    /// The last number that was given.
+    pub last: StreamSequence,
+    /// Everything up to here has arrived.
+    pub acked: StreamSequence,
+    /// How long the oldest message has waited since its commit, in milliseconds.
+    pub oldest_ms: u64,
+    /// The mailbox takes nothing now.
+    pub held_back: bool,
 }
 
 /// A question of people and tools. Answering changes nothing.
@@ -418,6 +618,19 @@ pub enum Query {
     },
     /// To any node: figures about it.
     Status,
+    /// To participants: the mailboxes here.
+    Mailboxes,
+    /// To participants: what waits in the outbox here.
+    Outbox,
+    /// To participants: messages of a mailbox in order, after one, until the page is full.
+    Mail {
+        /// Which mailbox.
+        mailbox: Mailbox,
+        /// Its dead letters, not its messages.
+        dead: bool,
+        /// Start after this place.
+        after: Option<Position>,
+    },
 }
 
 /// What is known.
@@ -443,6 +656,26 @@ pub enum Reply {
     Status(Vec<(String, u64)>),
     /// The question can't be answered here, and why.
     Refused(String),
+    /// The mailboxes here, by name.
+    Mailboxes(Vec<MailboxFigures>),
+    /// What waits in the outbox here.
+    Outbox {
+        /// By mailbox.
+        streams: Vec<StreamFigures>,
+        /// Committed messages that wait for a transaction in doubt.
+        waiting: u64,
+        /// All messages, those of transactions in doubt included.
+        messages: u64,
+        /// Bytes of these, about.
+        bytes: u64,
+    },
+    /// A page of messages.
+    Mail {
+        /// In order of their places.
+        messages: Vec<(Position, Stored)>,
+        /// There are more after the last one.
+        more: bool,
+    },
 }
 
 /// One undecided transaction on one participant.
@@ -495,6 +728,17 @@ impl Message {
             Message::AllHeld { subjects } => check_batch(subjects.len()),
             Message::Watermarks { watermarks } => check_batch(watermarks.len()),
             Message::OutcomesHeld { held } => check_batch(held.len()),
+            Message::Relay { first, envelopes, .. } => check_relay(*first, envelopes),
+            Message::Receive(receive) => check_receive(receive),
+            Message::Finish { deliveries, how, .. } => {
+                check_deliveries(deliveries.len())?;
+                check_finish(how)
+            }
+            Message::Manage { what: Manage::Redrive(Some(places)) | Manage::Purge(Some(places)), .. } => {
+                check_deliveries(places.len())
+            }
+            Message::Received { deliveries: Ok(deliveries), .. } => check_deliveries(deliveries.len()),
+            Message::Finished { results: Ok(results), .. } => check_deliveries(results.len()),
             Message::OpenSession { .. }
             | Message::CloseSession { .. }
             | Message::KeepSession { .. }
@@ -517,9 +761,58 @@ impl Message {
             | Message::Pledged { .. }
             | Message::Query { .. }
             | Message::Reply { .. }
-            | Message::AskSession { .. } => Ok(()),
+            | Message::AskSession { .. }
+            | Message::RelayHeld { .. }
+            | Message::Manage { .. }
+            | Message::Received { .. }
+            | Message::Finished { .. }
+            | Message::Managed { .. } => Ok(()),
         }
     }
+}
+
+fn check_relay(first: StreamSequence, envelopes: &[Envelope]) -> Result<(), &'static str> {
+    if first.0 == 0 || first.0.checked_add(envelopes.len() as u64).is_none() {
+        return Err("a stream has no such number");
+    }
+    if envelopes.len() > relay::BATCH_MESSAGES_MAX {
+        return Err("more than 256 messages in a batch");
+    }
+    envelopes.iter().try_for_each(|envelope| envelope.draft.check())
+}
+
+fn check_receive(receive: &Receive) -> Result<(), &'static str> {
+    if receive.max == 0 {
+        return Err("no message is asked for");
+    }
+    if receive.lease_ms.is_some_and(|ms| ms == 0 || ms > LEASE_MS_MAX) {
+        return Err("a lease has 1 to 43,200,000 ms");
+    }
+    if receive.wait_ms > WAIT_MS_MAX {
+        return Err("the wait is longer than 60,000 ms");
+    }
+    check_deliveries(usize::from(receive.max))
+}
+
+fn check_finish(how: &Finish) -> Result<(), &'static str> {
+    match how {
+        Finish::Acknowledge => Ok(()),
+        Finish::Release { delay_ms, cause } => {
+            if delay_ms.is_some_and(|ms| ms > DELAY_MS_MAX) {
+                return Err("the delay is longer than 30 days");
+            }
+            if cause.as_ref().is_some_and(|cause| cause.len() > CAUSE_BYTES_MAX) {
+                return Err("the cause is longer than 1,024 bytes");
+            }
+            Ok(())
+        }
+        Finish::Extend(ms) if *ms == 0 || *ms > LEASE_MS_MAX => Err("a lease has 1 to 43,200,000 ms"),
+        Finish::Extend(_) => Ok(()),
+    }
+}
+
+fn check_deliveries(count: usize) -> Result<(), &'static str> {
+    if count > DELIVERY_MAX { Err("more than 1024 messages in one request") } else { Ok(()) }
 }
 
 fn check_deadline(ms: u32) -> Result<(), &'static str> {

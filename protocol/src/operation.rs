@@ -2,8 +2,11 @@
 //!
 //! Not here: what they do (see [`crate::workspace`]) and what they lock (see [`crate::locks`]).
 
-use crate::ids::{FieldName, Member, RecordId, Version};
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use crate::{
+    ids::{FieldName, Member, RecordId, Version},
+    mail::{Draft, LeaseId, Mailbox, Position},
+};
+use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// The longest text or bytes in one value, in bytes.
@@ -111,6 +114,22 @@ pub enum Operation {
         /// How much of it.
         what: Selection,
     },
+    /// Sends a message if the transaction commits. It locks nothing, and adds no participant.
+    Send {
+        /// The record whose participant keeps the message until it has arrived.
+        from: RecordId,
+        /// What is sent, and where to.
+        draft: Arc<Draft>,
+    },
+    /// Finishes a message if the transaction commits; refused unless the lease is good and the client's own.
+    Acknowledge {
+        /// Where the message is.
+        mailbox: Mailbox,
+        /// Which message.
+        position: Position,
+        /// The lease under which it was received.
+        lease: LeaseId,
+    },
 }
 
 /// What `Require` checks.
@@ -199,13 +218,31 @@ impl Operation {
             | Operation::Add { record, .. }
             | Operation::Insert { record, .. }
             | Operation::Remove { record, .. }
-            | Operation::Read { record, .. } => record,
+            | Operation::Read { record, .. }
+            | Operation::Send { from: record, .. } => record,
+            Operation::Acknowledge { mailbox, .. } => mailbox.record(),
         }
     }
 
     /// Whether the operation changes anything.
     pub fn is_write(&self) -> bool {
         !matches!(self, Operation::Require { .. } | Operation::Read { .. })
+    }
+
+    /// Whether the record exists afterwards, if the transaction commits.
+    pub fn creates(&self, record: &RecordId) -> bool {
+        match self {
+            Operation::Set { record: on, .. }
+            | Operation::Append { record: on, .. }
+            | Operation::Add { record: on, .. }
+            | Operation::Insert { record: on, .. } => on == record,
+            Operation::Require { .. }
+            | Operation::Delete { .. }
+            | Operation::Remove { .. }
+            | Operation::Read { .. }
+            | Operation::Send { .. }
+            | Operation::Acknowledge { .. } => false,
+        }
     }
 
     /// Says what is wrong with the operation by itself, whatever the records hold.
@@ -221,6 +258,7 @@ impl Operation {
             Operation::Add { min: Some(min), max: Some(max), .. } if min > max => {
                 Err("min is greater than max")
             }
+            Operation::Send { draft, .. } => draft.check(),
             Operation::Require { .. }
             | Operation::Set { .. }
             | Operation::Delete { .. }
@@ -228,7 +266,8 @@ impl Operation {
             | Operation::Add { .. }
             | Operation::Insert { .. }
             | Operation::Remove { .. }
-            | Operation::Read { .. } => Ok(()),
+            | Operation::Read { .. }
+            | Operation::Acknowledge { .. } => Ok(()),
         }
     }
 }

@@ -76,6 +76,16 @@ pub enum RefusalKind {
     WrongType,
     /// What would be read does not fit into one answer.
     TooLarge,
+    /// There is no such message: it was acknowledged, or is a dead letter.
+    MessageAbsent,
+    /// The lease has run out or was given back: somebody else may have the message.
+    LeaseLost,
+    /// The lease is another client's.
+    ForeignLease,
+    /// The mailbox does not exist.
+    MailboxAbsent,
+    /// The outbox of the participant that would keep the message is full. Try again later.
+    OutboxFull,
 }
 
 /// What the client is told.

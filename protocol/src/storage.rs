@@ -9,10 +9,11 @@ use crate::{
         ClientName, Digest, FieldName, Member, NodeId, RecordId, Sequence, SessionId, Sponsor, Stamp, TxnId,
         Version,
     },
+    mail::{Arrived, Envelope, Mailbox, MailboxMark, MessageId, MessageKey, Position, Stored, StreamSequence, VotePosition},
     operation::{Results, Step, Value},
     outcome::Outcome,
 };
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// A field as stored: its value, or how many items or members it has. Items and members have keys of their own.
@@ -45,6 +46,8 @@ pub struct Yes {
     pub steps: Vec<Step>,
     /// What the reads saw.
     pub results: Results,
+    /// Of a transaction that sends messages: its place among the votes here, whose order they keep.
+    pub position: Option<VotePosition>,
 }
 
 /// A durable outcome.
@@ -114,6 +117,28 @@ pub enum Write {
     PutClient(ClientName, ClientRecord),
     /// Which sessions of a client were granted here.
     PutGrant(ClientName, GrantRecord),
+    /// A committed message that waits for a transaction in doubt, by the place of its vote and its operation.
+    PutWaiting(VotePosition, Box<Envelope>),
+    /// It waits no more.
+    DeleteWaiting(VotePosition, MessageId),
+    /// A released message under its number.
+    PutOutgoing(StreamSequence, Box<Envelope>),
+    /// It has arrived.
+    DeleteOutgoing(Mailbox, StreamSequence),
+    /// All messages of the stream up to here have arrived.
+    PutAcknowledged(Mailbox, StreamSequence),
+    /// How far a source's stream has arrived in a mailbox here.
+    PutArrived(Mailbox, NodeId, Arrived),
+    /// Where a mailbox begins and ends.
+    PutMailbox(Mailbox, MailboxMark),
+    /// A message in a mailbox.
+    PutMessage(Position, Box<Stored>),
+    /// It is finished.
+    DeleteMessage(Mailbox, Position),
+    /// A dead letter; under the place that it had as a message.
+    PutDead(Position, Box<Stored>),
+    /// It was redriven or purged.
+    DeleteDead(Mailbox, Position),
 }
 
 /// A participant's disk, as the machine sees it.
@@ -142,6 +167,12 @@ pub trait Store {
         after: Option<&RecordId>,
         limit: usize,
     ) -> Vec<(RecordId, Version)>;
+    /// A released message that has not been acknowledged.
+    fn outgoing(&self, mailbox: &Mailbox, sequence: StreamSequence) -> Option<Envelope>;
+    /// A message in a mailbox.
+    fn mail(&self, mailbox: &Mailbox, position: Position) -> Option<Stored>;
+    /// At most `limit` dead letters of a mailbox, in order, after `after`.
+    fn dead_after(&self, mailbox: &Mailbox, after: Option<Position>, limit: usize) -> Vec<(Position, Stored)>;
     /// Adds a write to the batch. Later reads see it.
     fn write(&mut self, write: Write);
 }
@@ -157,4 +188,40 @@ pub struct Recovered {
     pub clients: Vec<(ClientName, ClientRecord)>,
     /// Which sessions were granted here.
     pub grants: Vec<(ClientName, GrantRecord)>,
+    /// Messages.
+    pub mail: RecoveredMail,
+}
+
+/// The messages that a participant's machine loads when it starts: what orders them, not what they say.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct RecoveredMail {
+    /// Committed messages that wait for a transaction in doubt, by the places of their votes and their operations.
+    pub waiting: Vec<(VotePosition, Envelope)>,
+    /// Up to where each stream has been acknowledged.
+    pub acknowledged: Vec<(Mailbox, StreamSequence)>,
+    /// The bytes of each released message, by mailbox and number.
+    pub outgoing: Vec<(Mailbox, StreamSequence, usize)>,
+    /// How far streams have arrived.
+    pub arrived: Vec<(Mailbox, NodeId, Arrived)>,
+    /// Where mailboxes begin and end.
+    pub mailboxes: Vec<(Mailbox, MailboxMark)>,
+    /// Messages in mailboxes, by mailbox and place.
+    pub messages: Vec<RecoveredMessage>,
+    /// How many dead letters each mailbox has.
+    pub dead: Vec<(Mailbox, u64)>,
+}
+
+/// What orders one message in a mailbox.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecoveredMessage {
+    /// Where it is.
+    pub mailbox: Mailbox,
+    /// At which place.
+    pub position: Position,
+    /// What it stands in line with.
+    pub key: Option<MessageKey>,
+    /// Not delivered before this moment of this node's wall clock.
+    pub due: Stamp,
+    /// How many deliveries have failed.
+    pub failed: u32,
 }

@@ -221,6 +221,8 @@ impl<'s, S: Store> Workspace<'s, S> {
                 Ok(None)
             }
             Operation::Read { record, what } => self.read(record, what).map(Some),
+            // They change no record: see the participant's `mail`.
+            Operation::Send { .. } | Operation::Acknowledge { .. } => Ok(None),
         }
     }
 

@@ -48,6 +48,14 @@ pub fn may_send(from: Role, to: Role, message: &Message) -> bool {
         | Message::Pledged { .. }
         | Message::OutcomesHeld { .. } => from == Participant && to.is_node(),
 
+        Message::Relay { .. } | Message::RelayHeld { .. } => (from, to) == (Participant, Participant),
+        Message::Receive(_) | Message::Finish { .. } | Message::Manage { .. } => {
+            (from, to) == (Client, Participant)
+        }
+        Message::Received { .. } | Message::Finished { .. } | Message::Managed { .. } => {
+            (from, to) == (Participant, Client)
+        }
+
         Message::Query { .. } => from == Client && to.is_node(),
         Message::Reply { .. } => from.is_node() && to == Client,
     }

@@ -358,6 +358,14 @@ impl Coordinator {
             | Message::Tell { .. }
             | Message::EndSession(_)
             | Message::AskSession { .. }
+            | Message::Relay { .. }
+            | Message::RelayHeld { .. }
+            | Message::Receive(_)
+            | Message::Finish { .. }
+            | Message::Manage { .. }
+            | Message::Received { .. }
+            | Message::Finished { .. }
+            | Message::Managed { .. }
             | Message::Reply { .. } => {}
         }
     }

@@ -3,6 +3,7 @@
 use crate::{
     canary::{Canary, broken},
     ids::{FieldName, Member, RecordId},
+    mail,
     operation::{Check, Operation, Selection, Step},
     storage::Store,
 };
@@ -116,10 +117,12 @@ impl Plan {
     /// locks it can't, so the plan that is made after a restart is the one that was held before.
     pub fn of<S: Store>(steps: &[Step], store: &S) -> Plan {
         let same = |one: &Step, other: &Step| one.operation.record() == other.operation.record();
-        if steps.is_sorted_by(|one, other| one.operation.record() <= other.operation.record()) {
+        // A message locks nothing: it waits in the outbox for whoever voted before.
+        let locks = |step: &&Step| !matches!(step.operation, Operation::Send { .. });
+        if steps.iter().all(|step| locks(&step)) && steps.is_sorted_by(|one, other| one.operation.record() <= other.operation.record()) {
             return Plan(steps.chunk_by(same).map(|steps| wanted(steps.iter(), store)).collect());
         }
-        let mut steps: Vec<&Step> = steps.iter().collect();
+        let mut steps: Vec<&Step> = steps.iter().filter(locks).collect();
         // What is wanted of one record is joined in the order of the operations: the sort keeps it.
         steps.sort_by(|one, other| one.operation.record().cmp(other.operation.record()));
         let by_record = steps.chunk_by(|one, other| same(one, other));
@@ -187,7 +190,8 @@ fn wanted<'a, S: Store>(steps: impl Iterator<Item = &'a Step>, store: &S) -> (Re
 
 impl Holds {
     fn want(&mut self, operation: &Operation) {
-        if operation.is_write() {
+        // An acknowledgement changes the mailbox's messages, not its record.
+        if operation.is_write() && !matches!(operation, Operation::Acknowledge { .. }) {
             self.whole.join(Modes::CHANGE);
         }
         match operation {
@@ -204,6 +208,12 @@ impl Holds {
                 Selection::Member(field, member) => self.touch(field, member),
             },
             Operation::Delete { .. } => self.existence.join(Modes::EXCLUSIVE),
+            // Of the acknowledgements of one message one at a time goes on; the mailbox stays while it does.
+            Operation::Acknowledge { position, .. } => {
+                let (field, member) = mail::lock_of(*position);
+                self.member(&field, &member, Modes::EXCLUSIVE);
+            }
+            Operation::Send { .. } => {}
             Operation::Set { field, .. } | Operation::Append { field, .. } => {
                 self.field(field, Modes::EXCLUSIVE);
             }

@@ -40,6 +40,7 @@ impl Participant {
             accepting: self.accepting,
             acknowledgements: self.acknowledgements.clone(),
             read_serial: self.read_serial,
+            mail: self.mail.clone(),
             figures: Figures::default(),
             spans: Vec::new(),
         }

@@ -86,10 +86,12 @@ impl Participant {
                 for write in workspace::redo(&yes.steps, turn.store) {
                     turn.store.write(write);
                 }
+                self.commit_mail(txn, &yes.steps, yes.position, turn);
                 self.figures.committed += 1;
                 yes.results.clone()
             }
             Outcome::Aborted(_) => {
+                self.abort_mail(txn, &yes.steps, yes.position, turn);
                 self.figures.aborted += 1;
                 Vec::new()
             }

@@ -93,7 +93,7 @@ impl Participant {
     /// Named counts since the start.
     pub fn figures(&self) -> Vec<(&'static str, u64)> {
         let figures = &self.figures;
-        alloc::vec![
+        let mut named = alloc::vec![
             ("votes_yes", figures.votes_yes),
             ("votes_no", figures.votes_no),
             ("committed", figures.committed),
@@ -115,7 +115,9 @@ impl Participant {
             ("ids_reused", figures.ids_reused),
             ("forgotten", figures.forgotten),
             ("hazards", figures.hazards),
-        ]
+        ];
+        named.extend(self.mail_figures());
+        named
     }
 
     /// Named sizes now. Looks at every entry.
@@ -126,14 +128,16 @@ impl Participant {
         });
         let in_doubt = arrivals.clone().count() as u64;
         let oldest = arrivals.min().map_or(0, |oldest| now.0.saturating_sub(oldest.0) / 1000);
-        alloc::vec![
+        let mut named = alloc::vec![
             ("in_doubt", in_doubt),
             ("in_doubt_oldest_ms", oldest),
             ("waiting", self.locks.waiting() as u64),
             ("transactions_held", self.entries.len() as u64),
             ("sessions_live", self.sessions.live() as u64),
             ("records_locked", self.locks.records() as u64),
-        ]
+        ];
+        named.extend(self.mail_sizes());
+        named
     }
 
     /// What must hold after every step; says what does not.
@@ -166,6 +170,7 @@ impl Participant {
             }
         }
         self.check_readers(store)?;
+        self.check_mail_invariants()?;
         match stored.keys().find(|txn| !self.entries.contains_key(txn)) {
             Some(txn) => Err(alloc::format!("{txn} is stored and not in memory")),
             None => Ok(()),

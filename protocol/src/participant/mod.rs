@@ -16,6 +16,7 @@
 mod canonical;
 mod ending;
 mod introspection;
+mod mail;
 mod prepare;
 mod reading;
 mod resolution;
@@ -25,8 +26,9 @@ use crate::{
     agenda::Agenda,
     canary::{Canary, broken},
     directory::Directory,
-    ids::{Age, NodeId, Peer, Sequence, Sponsor, Subject, Time, TxnId},
+    ids::{Age, ClientName, NodeId, Peer, Sequence, Sponsor, Stamp, Subject, Time, TxnId},
     locks::{Locks, Plan},
+    mail::{Mailbox, Position},
     members::Members,
     message::{Held, Message, Prepare},
     outcome::Outcome,
@@ -40,8 +42,11 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
+use mail::Mail;
 use reading::Reading;
 use sessions::Sessions;
+
+pub use mail::Fault;
 
 /// What a participant is told when it starts.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -79,6 +84,13 @@ pub struct Limits {
     pub exchange_ms: u64,
     /// A session that nobody used for this long is ended, in milliseconds.
     pub session_idle_ms: u64,
+    /// Messages in the outbox at most, those of transactions in doubt included; beyond, transactions that send are refused.
+    pub outbox_messages_max: u64,
+    /// Bytes of these at most, about.
+    pub outbox_bytes_max: u64,
+    /// Messages of a stream of which nothing was heard for this long are sent again, in milliseconds. Lower finds room in
+    /// a mailbox and lost messages sooner, higher sends less to one whose disk is slow.
+    pub relay_retry_ms: u64,
 }
 
 impl Default for Limits {
@@ -92,6 +104,9 @@ impl Default for Limits {
             gather_ms: 10,
             exchange_ms: 2_000,
             session_idle_ms: 7 * 24 * 3600 * 1000,
+            outbox_messages_max: 1_000_000,
+            outbox_bytes_max: 1 << 30,
+            relay_retry_ms: 1_000,
         }
     }
 }
@@ -103,6 +118,8 @@ pub enum Input {
     Message(Peer, Message),
     /// A node is connected.
     Up(NodeId),
+    /// A client is connected to this process, under this number; its certificate names it.
+    Client(u64, ClientName),
     /// A node or client is not connected any more.
     Down(Peer),
     /// Time has passed.
@@ -128,6 +145,7 @@ pub struct Participant {
     /// Outcomes that are held, to be told to those who asked for it.
     acknowledgements: BTreeMap<NodeId, Vec<(Subject, Sequence)>>,
     read_serial: u64,
+    mail: Mail,
     figures: Figures,
     spans: Vec<(Span, u64)>,
 }
@@ -202,6 +220,18 @@ enum Due {
     Acknowledgements,
     /// Sessions that nobody uses.
     Sessions,
+    /// The end of the turn: a stream has something to send.
+    Relay(Mailbox),
+    /// Nothing was heard of a stream for long.
+    RelayAgain(Mailbox),
+    /// The end of the turn: somebody may wait for what is ready.
+    Serve(Mailbox),
+    /// The end of a lease.
+    Lease(Mailbox, Position),
+    /// A message comes of age.
+    Rest(Mailbox, Position),
+    /// The end of a consumer's wait.
+    Receiver(Mailbox, Peer, u64),
 }
 
 /// Counts of what happened since the start, for metrics.
@@ -256,6 +286,7 @@ impl Participant {
     pub fn recover<S: Store>(config: ParticipantConfig, recovered: Recovered, store: &S, now: Time) -> Self {
         let mut participant = Participant {
             sessions: Sessions::recover(recovered.watermarks, recovered.clients, recovered.grants, now),
+            mail: Mail::recover(recovered.mail, Stamp(u64::from(config.started_s) * 1_000_000)),
             config,
             entries: Table::default(),
             readings: BTreeMap::new(),
@@ -280,6 +311,7 @@ impl Participant {
                     if !broken(Canary::LocksNotRetaken) {
                         participant.locks.hold(&age, plan);
                     }
+                    participant.hold_mail(&txn, &yes.steps, yes.position);
                     let yes = if yes.pledged && broken(Canary::PledgeForgottenInRestart) {
                         Arc::new(Yes { pledged: false, ..Yes::clone(&yes) })
                     } else {
@@ -302,6 +334,7 @@ impl Participant {
             participant.entries.insert(txn, entry);
         }
         participant.agenda.set(Due::Sessions, now.after_ms(sessions::SWEEP_MS));
+        participant.resume_mail(now);
         participant
     }
 
@@ -313,10 +346,15 @@ impl Participant {
         store: &mut S,
         out: &mut Vec<(Peer, Message)>,
     ) {
+        if self.fault().is_some() {
+            // It must not go on: whoever runs it stops it.
+            return;
+        }
         let turn = &mut Turn { now, store, out };
         match input {
             Input::Message(from, message) => self.on_message(from, message, turn),
             Input::Up(node) => self.on_up(node, turn),
+            Input::Client(connection, name) => self.on_client(connection, name),
             Input::Down(peer) => self.on_down(peer, turn),
             Input::Tick => self.on_tick(turn),
             Input::Accepting(accepting) => self.accepting = accepting,
@@ -374,6 +412,19 @@ impl Participant {
             Message::TouchSession { client, session } => self.sessions.touch(&client, session, turn.now),
             Message::EndSession(end) => self.on_end_session(from, end, turn),
             Message::AskSession { client, session } => self.on_ask_session(from, client, session, turn),
+            Message::Relay { mailbox, acked, first, envelopes } => {
+                self.on_relay(from, mailbox, acked, first, envelopes, turn);
+            }
+            Message::RelayHeld { mailbox, last, intake } => {
+                self.on_relay_held(from, &mailbox, last, intake, turn);
+            }
+            Message::Receive(receive) => self.on_receive(from, receive, turn),
+            Message::Finish { request, mailbox, deliveries, how } => {
+                self.on_finish(from, request, &mailbox, &deliveries, &how, turn);
+            }
+            Message::Manage { request, mailbox, what } => {
+                self.on_manage(from, request, &mailbox, &what, turn);
+            }
             // The granter of a session tells the others of its end once; who misses it and needs it asks.
             Message::SessionEnded(_) => {}
             // Answered by whoever runs the machine, from `introspection`.
@@ -392,6 +443,9 @@ impl Participant {
             | Message::Looked { .. }
             | Message::Confirmed { .. }
             | Message::SessionGranted { .. }
+            | Message::Received { .. }
+            | Message::Finished { .. }
+            | Message::Managed { .. }
             | Message::Reply { .. } => {}
         }
     }
@@ -399,6 +453,7 @@ impl Participant {
     fn on_up<S: Store>(&mut self, node: NodeId, turn: &mut Turn<'_, S>) {
         self.reachable.insert(node);
         self.ask_again_at(node, turn.now);
+        self.relay_to(node, turn);
     }
 
     fn on_down<S: Store>(&mut self, peer: Peer, turn: &mut Turn<'_, S>) {
@@ -409,6 +464,9 @@ impl Participant {
             if !broken(Canary::ReadLockOutlivesCoordinator) {
                 self.drop_reads_of(node);
             }
+        }
+        if let Peer::Client(connection) = peer {
+            self.on_client_gone(connection);
         }
     }
 
@@ -440,6 +498,14 @@ impl Participant {
                 Due::ReadLock(txn) => self.drop_read(&txn),
                 Due::Acknowledgements => self.send_acknowledgements(turn),
                 Due::Sessions => self.on_sessions_due(turn),
+                Due::Relay(mailbox) => self.on_relay_due(&mailbox, turn),
+                Due::RelayAgain(mailbox) => self.on_relay_again(&mailbox, turn),
+                Due::Serve(mailbox) => self.serve(&mailbox, turn),
+                Due::Lease(mailbox, position) => self.on_lease_due(&mailbox, position, turn),
+                Due::Rest(mailbox, position) => self.on_rest_due(&mailbox, position, turn),
+                Due::Receiver(mailbox, peer, request) => {
+                    self.on_receiver_due(&mailbox, peer, request, turn);
+                }
             }
         }
     }

@@ -108,9 +108,14 @@ impl Participant {
     }
 
     fn vote<S: Store>(&mut self, queued: Queued, plan: Plan, turn: &mut Turn<'_, S>) {
-        let results = match workspace::evaluate(&queued.prepare.steps, turn.store) {
+        let steps = &queued.prepare.steps;
+        let checked = self.check_mail(&queued.prepare.subject.txn, steps, turn.store);
+        let results = match checked.and_then(|()| workspace::evaluate(steps, turn.store)) {
             Ok(results) => results,
-            Err(refusal) => return self.refuse(queued, AbortReason::Refused(refusal), turn),
+            Err(refusal) => {
+                self.note_mail_refusal(refusal.kind);
+                return self.refuse(queued, AbortReason::Refused(refusal), turn);
+            }
         };
         let age = queued.age();
         let Queued { prepare, arrived, .. } = queued;
@@ -123,6 +128,7 @@ impl Participant {
             for write in workspace::redo(&prepare.steps, turn.store) {
                 turn.store.write(write);
             }
+            self.commit_mail(&subject.txn, &prepare.steps, None, turn);
             self.figures.single_commits += 1;
             // Nothing is held, but what it changed may be the room that others wait for.
             self.locks.release(&age, plan.records());
@@ -145,7 +151,9 @@ impl Participant {
         if !broken(Canary::LockReleasedBeforeOutcome) {
             self.locks.hold(&age, plan);
         }
+        let position = self.hold_mail(&subject.txn, &prepare.steps, None);
         let yes = Arc::new(Yes {
+            position,
             digest: subject.digest,
             participants: prepare.participants,
             sponsor,
