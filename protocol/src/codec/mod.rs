@@ -56,3 +56,18 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
         Err(_) => Err(DecodeError::Malformed(core::any::type_name::<T>())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+
+    #[test]
+    fn a_claimed_length_beyond_any_frame_is_refused_and_not_allocated() {
+        // 253 announces a number of eight bytes.
+        let claim = [253, 255, 255, 255, 255, 255, 255, 255, 127, b'x'];
+        assert!(matches!(decode::<String>(&claim), Err(DecodeError::Malformed(_))));
+        assert!(matches!(decode::<Vec<u64>>(&claim), Err(DecodeError::Malformed(_))));
+        assert!(matches!(decode::<crate::ids::Digest>(&claim), Err(DecodeError::Malformed(_))));
+    }
+}
