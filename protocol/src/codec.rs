@@ -1,16 +1,11 @@
 //! The only place that knows bytes: how messages and stored values are encoded.
 //!
-//! The format is that of bincode 2 in its standard configuration (little endian, variable-length integers, enum variants by
-//! number): fields and variants are therefore only ever appended. `tests/golden.rs` holds examples byte by byte. It is written
-//! here for its speed: each message costs its bytes and little else.
-
-mod read;
-mod write;
+//! bincode 2.0.1 in its standard configuration (little endian, variable-length integers, enum variants by
+//! number): fields and variants are therefore only ever appended. `tests/golden.rs` holds examples byte by byte.
 
 use alloc::vec::Vec;
-use read::Reader;
+use bincode::{enc::write::Writer, error::EncodeError};
 use serde::{Serialize, de::DeserializeOwned};
-use write::Writer;
 
 /// The largest encoded message or stored value, in bytes.
 pub const FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -29,30 +24,38 @@ pub enum DecodeError {
     Trailing(usize),
 }
 
-/// Numbers up to this are one byte. Above it, the first byte says how many follow.
-const ONE_BYTE_MAX: u64 = 250;
-const TWO_BYTES: u8 = 251;
-const FOUR_BYTES: u8 = 252;
-const EIGHT_BYTES: u8 = 253;
-const SIXTEEN_BYTES: u8 = 254;
+/// The limit is what refuses a text or bytes that claim a length beyond any frame: without it, bincode allocates for the
+/// claim before it looks whether the bytes are there.
+fn config() -> impl bincode::config::Config {
+    bincode::config::standard().with_limit::<FRAME_BYTES_MAX>()
+}
 
 /// Room for the bytes of most values: a vector that starts empty would be moved several times.
 const USUAL_BYTES: usize = 256;
 
-/// The bytes of a value.
-pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    let mut writer = Writer(Vec::with_capacity(USUAL_BYTES));
-    // Encoding to memory has no way to fail but a type that has no bytes; the types here are all plain.
-    value.serialize(&mut writer).expect("plain types always encode");
-    writer.0
+/// Takes bytes as they are encoded.
+struct Encoded(Vec<u8>);
+
+impl Writer for Encoded {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
-/// The value in `bytes`, all of them. How many there may be is for whoever has received them to bound.
+/// The bytes of a value.
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    let mut encoded = Encoded(Vec::with_capacity(USUAL_BYTES));
+    // Encoding to memory has no way to fail but a type that serde can't describe; the types here are all plain.
+    bincode::serde::encode_into_writer(value, &mut encoded, config()).expect("plain types always encode");
+    encoded.0
+}
+
+/// The value in `bytes`, all of them.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let mut reader = Reader(bytes);
-    match T::deserialize(&mut reader) {
-        Ok(value) if reader.0.is_empty() => Ok(value),
-        Ok(_) => Err(DecodeError::Trailing(reader.0.len())),
+    match bincode::serde::borrow_decode_from_slice(bytes, config()) {
+        Ok((value, used)) if used == bytes.len() => Ok(value),
+        Ok((_, used)) => Err(DecodeError::Trailing(bytes.len() - used)),
         Err(_) => Err(DecodeError::Malformed(core::any::type_name::<T>())),
     }
 }
