@@ -10,8 +10,8 @@ use crate::{
 };
 use assent_protocol::codec::PROTOCOL_VERSION;
 use quinn::{
-    ConnectionId, ConnectionIdGenerator, EndpointConfig as QuicEndpointConfig, IdleTimeout,
-    MtuDiscoveryConfig, TransportConfig, VarInt,
+    AckFrequencyConfig, ConnectionId, ConnectionIdGenerator, EndpointConfig as QuicEndpointConfig,
+    IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt,
     crypto::rustls::{QuicClientConfig, QuicServerConfig},
 };
 use ring::{hkdf, hmac};
@@ -31,6 +31,13 @@ const CONNECTION_WINDOW_BYTES: u32 = 2 * STREAM_WINDOW_BYTES;
 const SEND_WINDOW_BYTES: u64 = 2 * CONNECTION_WINDOW_BYTES as u64;
 /// A first packet that is lost, or sent before the peer is there, is repeated after about three times this.
 const INITIAL_RTT: Duration = Duration::from_millis(50);
+/// After so many packets a peer acknowledges at once, in a packet of its own if it has nothing else to send. By default every
+/// second packet is acknowledged so, and then nearly half of all packets are nothing but acknowledgements: a participant
+/// acknowledges before it has voted.
+const ACK_AFTER_PACKETS: u32 = 8;
+/// A peer acknowledges after this time at the latest. A sender whose congestion window is smaller than `ACK_AFTER_PACKETS` waits
+/// for it, and so does the repetition of what was lost at the end of a burst: QUIC's own 25 ms would be long for both.
+const ACK_DELAY_MAX: Duration = Duration::from_millis(5);
 /// quinn's own default for what an endpoint takes as one UDP payload, in bytes.
 const UDP_PAYLOAD_BYTES_DEFAULT: u16 = 1472;
 
@@ -101,6 +108,8 @@ fn transport_config(config: &EndpointConfig) -> Result<TransportConfig, Transpor
         .map_err(|_| TransportError::Config("idle_timeout is longer than QUIC can say".to_owned()))?;
     let mut mtu = MtuDiscoveryConfig::default();
     mtu.upper_bound(config.mtu_bytes_max);
+    let mut acks = AckFrequencyConfig::default();
+    acks.ack_eliciting_threshold(VarInt::from_u32(ACK_AFTER_PACKETS)).max_ack_delay(Some(ACK_DELAY_MAX));
     let mut transport = TransportConfig::default();
     transport
         .keep_alive_interval(Some(config.keep_alive))
@@ -112,6 +121,7 @@ fn transport_config(config: &EndpointConfig) -> Result<TransportConfig, Transpor
         .send_window(SEND_WINDOW_BYTES)
         .datagram_receive_buffer_size(None)
         .initial_rtt(INITIAL_RTT)
+        .ack_frequency_config(Some(acks))
         .mtu_discovery_config(Some(mtu));
     Ok(transport)
 }
