@@ -12,6 +12,7 @@ use assent_protocol::codec::PROTOCOL_VERSION;
 use quinn::{
     AckFrequencyConfig, ConnectionId, ConnectionIdGenerator, EndpointConfig as QuicEndpointConfig,
     IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt,
+    congestion::CubicConfig,
     crypto::rustls::{QuicClientConfig, QuicServerConfig},
 };
 use ring::{hkdf, hmac};
@@ -31,13 +32,13 @@ const CONNECTION_WINDOW_BYTES: u32 = 2 * STREAM_WINDOW_BYTES;
 const SEND_WINDOW_BYTES: u64 = 2 * CONNECTION_WINDOW_BYTES as u64;
 /// A first packet that is lost, or sent before the peer is there, is repeated after about three times this.
 const INITIAL_RTT: Duration = Duration::from_millis(50);
-/// After so many packets a peer acknowledges at once, in a packet of its own if it has nothing else to send. By default every
-/// second packet is acknowledged so, and then nearly half of all packets are nothing but acknowledgements: a participant
-/// acknowledges before it has voted.
+/// After so many packets a peer acknowledges at once, in a packet of its own if it has nothing else to send; after 25 ms it does so
+/// for fewer. By default it is every second packet, and then nearly half of all packets are nothing but acknowledgements: a
+/// participant acknowledges before it has voted.
 const ACK_AFTER_PACKETS: u32 = 8;
-/// A peer acknowledges after this time at the latest. A sender whose congestion window is smaller than `ACK_AFTER_PACKETS` waits
-/// for it, and so does the repetition of what was lost at the end of a burst: QUIC's own 25 ms would be long for both.
-const ACK_DELAY_MAX: Duration = Duration::from_millis(5);
+/// What a new connection may send before anything is acknowledged, in packets (RFC 9002, 7.2). With less than
+/// `ACK_AFTER_PACKETS`, each round of a first large frame would wait for the 25 ms.
+const INITIAL_WINDOW_PACKETS: u64 = 10;
 /// quinn's own default for what an endpoint takes as one UDP payload, in bytes.
 const UDP_PAYLOAD_BYTES_DEFAULT: u16 = 1472;
 
@@ -109,7 +110,9 @@ fn transport_config(config: &EndpointConfig) -> Result<TransportConfig, Transpor
     let mut mtu = MtuDiscoveryConfig::default();
     mtu.upper_bound(config.mtu_bytes_max);
     let mut acks = AckFrequencyConfig::default();
-    acks.ack_eliciting_threshold(VarInt::from_u32(ACK_AFTER_PACKETS)).max_ack_delay(Some(ACK_DELAY_MAX));
+    acks.ack_eliciting_threshold(VarInt::from_u32(ACK_AFTER_PACKETS));
+    let mut congestion = CubicConfig::default();
+    congestion.initial_window(INITIAL_WINDOW_PACKETS * u64::from(config.mtu_bytes_max));
     let mut transport = TransportConfig::default();
     transport
         .keep_alive_interval(Some(config.keep_alive))
@@ -122,6 +125,7 @@ fn transport_config(config: &EndpointConfig) -> Result<TransportConfig, Transpor
         .datagram_receive_buffer_size(None)
         .initial_rtt(INITIAL_RTT)
         .ack_frequency_config(Some(acks))
+        .congestion_controller_factory(Arc::new(congestion))
         .mtu_discovery_config(Some(mtu));
     Ok(transport)
 }
