@@ -7,7 +7,7 @@ use assent_protocol::{
         ClientName, Digest, FieldName, Incarnation, Member, NodeId, Peer, RecordId, Sequence, SessionId,
         Sponsor, Stamp, Subject, Time, TxnId,
     },
-    mail::{Draft, Mailbox, MessageId, MessageKey},
+    mail::{Draft, Mailbox, MessageId, MessageKey, Position},
     message::{Delivery, Finish, Held, Message, Prepare, Receive, Reply},
     operation::{Operation, Step, Value},
     participant::{Input, Limits, Participant, ParticipantConfig},
@@ -368,7 +368,8 @@ fn no_place_is_given_twice_and_no_dead_letter_is_lost() {
     world.send(1..2, false);
     world.settle();
     // The last one dies while the first is still there: then the place of the last is known from nothing but its mark.
-    fail(&mut world, 1, &[2]);
+    fail(&mut world, 1, &[1]);
+    assert_eq!(world.target.store().dead_after(&orders(), None, 100)[0].0, Position(2), "the last one");
     world.target.stop();
     world.target.start();
     world.send(2..4, false);
