@@ -340,6 +340,27 @@ impl MailboxState {
         }
     }
 
+    /// Says what another one holds otherwise: leases and rests apart, which a restart may lose.
+    pub fn check_same(&self, other: &MailboxState) -> Result<(), alloc::string::String> {
+        let content = |state: &MailboxState| -> alloc::vec::Vec<_> {
+            let entries = state.entries.iter();
+            entries.map(|(position, entry)| (*position, entry.key.clone(), entry.failed)).collect()
+        };
+        let (known, held) = (content(self), content(other));
+        if known != held || self.dead != other.dead {
+            return Err(alloc::format!(
+                "{known:?} and {} dead letters are known, {held:?} and {} are stored",
+                self.dead,
+                other.dead
+            ));
+        }
+        // Places below the last one may be given again, but never one that is taken.
+        if other.next > self.next {
+            return Err(alloc::format!("the next place is {}, and stored {}", self.next, other.next));
+        }
+        Ok(())
+    }
+
     /// Says what is not as it must be.
     pub fn check_invariants(&self) -> Result<(), alloc::string::String> {
         for (position, entry) in &self.entries {

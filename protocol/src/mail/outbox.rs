@@ -137,6 +137,14 @@ impl Outbox {
         places.map(|place| if let Place::Waiting(envelopes) = place { envelopes.len() } else { 0 }).sum()
     }
 
+    /// Says in which line another one holds something else.
+    pub fn check_same(&self, other: &Outbox) -> Result<(), alloc::string::String> {
+        if self.lines == other.lines {
+            return Ok(());
+        }
+        Err(alloc::format!("the order of votes is {:?}, and stored {:?}", self.lines, other.lines))
+    }
+
     /// Says which line begins with something that could be released.
     pub fn check_invariants(&self) -> Result<(), alloc::string::String> {
         for (line, places) in &self.lines {

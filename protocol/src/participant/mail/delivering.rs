@@ -49,7 +49,7 @@ impl Participant {
     /// Gives a message the next place in its mailbox.
     pub(super) fn put_message<S: Store>(&mut self, stored: Stored, turn: &mut Turn<'_, S>) {
         let mailbox = stored.mailbox().clone();
-        let due = super::age(stored.due, self.started()).filter(|due| *due > turn.now);
+        let due = super::age(stored.due, self.started(), self.mail.since).filter(|due| *due > turn.now);
         let state = self.mail.mailboxes.entry(mailbox.clone()).or_insert_with(|| MailboxState::new(Position(1)));
         let position = state.arrive(stored.envelope.draft.key.clone(), due);
         let rests_until = state.rests_until(position);

@@ -24,7 +24,7 @@ use crate::{
     },
     operation::{Operation, Step},
     outcome::{Refusal, RefusalKind},
-    storage::{RecoveredMail, Store, Write},
+    storage::{Recovered, RecoveredMail, Store, TxnRecord, Write},
 };
 use alloc::{
     boxed::Box,
@@ -45,6 +45,8 @@ pub(super) struct Mail {
     /// Whose connections these are.
     clients: BTreeMap<u64, ClientName>,
     lease_serial: u64,
+    /// The start of this process, by the machine's clock.
+    since: Time,
     fault: Option<Fault>,
     figures: MailFigures,
 }
@@ -161,8 +163,8 @@ fn sends(txn: &TxnId, steps: &[Step], sent: Stamp) -> Vec<Envelope> {
 
 impl Mail {
     /// What the disk holds. Votes in doubt are added by [`Participant::hold_mail`].
-    pub(super) fn recover(recovered: RecoveredMail, started: Stamp) -> Mail {
-        let mut mail = Mail::default();
+    pub(super) fn recover(recovered: RecoveredMail, started: Stamp, since: Time) -> Mail {
+        let mut mail = Mail { since, ..Mail::default() };
         for (position, envelope) in recovered.waiting {
             mail.held.add(Held::of(core::slice::from_ref(&envelope)));
             mail.outbox.recover_waiting(position, envelope);
@@ -188,7 +190,7 @@ impl Mail {
         for message in recovered.messages {
             let state =
                 mail.mailboxes.entry(message.mailbox).or_insert_with(|| MailboxState::new(message.position));
-            state.restore(message.position, message.key, age(message.due, started), message.failed);
+            state.restore(message.position, message.key, age(message.due, started, since), message.failed);
         }
         for (mailbox, dead) in recovered.dead {
             mail.mailboxes.entry(mailbox).or_default().dead = dead;
@@ -198,14 +200,14 @@ impl Mail {
 }
 
 /// The moment of the machine's clock at which a message comes of age; none if that is before its start.
-fn age(due: Stamp, started: Stamp) -> Option<Time> {
-    due.0.checked_sub(started.0).filter(|us| *us > 0).map(Time)
+fn age(due: Stamp, started: Stamp, since: Time) -> Option<Time> {
+    due.0.checked_sub(started.0).filter(|us| *us > 0).map(|us| Time(since.0.saturating_add(us)))
 }
 
 impl Participant {
     /// The wall clock now, as far as it went on evenly since the start. Only messages' ages rest on it.
     fn wall(&self, now: Time) -> Stamp {
-        Stamp(self.started().0.saturating_add(now.0))
+        Stamp(self.started().0.saturating_add(now.0.saturating_sub(self.mail.since.0)))
     }
 
     fn started(&self) -> Stamp {
@@ -415,6 +417,48 @@ impl Participant {
     pub(super) fn check_mail_invariants(&self) -> Result<(), String> {
         self.mail.outbox.check_invariants()?;
         self.mail.mailboxes.values().try_for_each(MailboxState::check_invariants)
+    }
+
+    /// What is remembered of messages is what is stored, and what a restart would make of it. Says what is not.
+    pub fn check_stored_mail(&self, stored: &Recovered) -> Result<(), String> {
+        let mut fresh = Mail::recover(stored.mail.clone(), self.started(), self.mail.since);
+        let mut held = fresh.held;
+        for (txn, record) in &stored.txns {
+            if let TxnRecord::Yes(yes) = record {
+                let sends = sends(txn, &yes.steps, Stamp(0));
+                held.add(Held::of(&sends));
+                if let Some(position) = yes.position {
+                    fresh.outbox.hold(position, &sends);
+                } else if !sends.is_empty() {
+                    return Err(alloc::format!("{txn} sends, and has no place among the votes"));
+                }
+            }
+        }
+        self.mail.outbox.check_same(&fresh.outbox)?;
+        if held != self.mail.held {
+            return Err(alloc::format!("the outbox counts {:?}, and {held:?} is stored", self.mail.held));
+        }
+        for (mailbox, stream) in &self.mail.streams {
+            let recovered = fresh.streams.remove(mailbox).unwrap_or_default();
+            if !stream.is_same(&recovered) {
+                return Err(alloc::format!("the stream to {mailbox} is {stream:?}, and stored {recovered:?}"));
+            }
+        }
+        if let Some((mailbox, stream)) = fresh.streams.iter().next() {
+            return Err(alloc::format!("the stream to {mailbox} is stored, and not known: {stream:?}"));
+        }
+        if self.mail.arrived != fresh.arrived {
+            let (known, held) = (&self.mail.arrived, &fresh.arrived);
+            return Err(alloc::format!("{known:?} has arrived, and {held:?} is stored"));
+        }
+        for (mailbox, state) in &self.mail.mailboxes {
+            let recovered = fresh.mailboxes.remove(mailbox).unwrap_or_default();
+            state.check_same(&recovered).map_err(|wrong| alloc::format!("mailbox {mailbox}: {wrong}"))?;
+        }
+        match fresh.mailboxes.iter().find(|(_, state)| state.depth() > 0 || state.dead > 0) {
+            Some((mailbox, state)) => Err(alloc::format!("mailbox {mailbox} is stored, and not known: {state:?}")),
+            None => Ok(()),
+        }
     }
 }
 
