@@ -18,7 +18,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 pub const RECEIVERS_MAX: usize = 4096;
 
 /// One mailbox.
-#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct MailboxState {
     next: Position,
     entries: BTreeMap<Position, Entry>,
@@ -95,10 +95,24 @@ pub enum Unleased {
     Acknowledging,
 }
 
+impl Default for MailboxState {
+    fn default() -> Self {
+        MailboxState::new(Position(1))
+    }
+}
+
 impl MailboxState {
     /// An empty mailbox whose next message gets this place.
     pub fn new(next: Position) -> Self {
-        MailboxState { next: next.max(Position(1)), ..MailboxState::default() }
+        MailboxState {
+            next: next.max(Position(1)),
+            entries: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            receivers: VecDeque::new(),
+            held_back: BTreeSet::new(),
+            dead: 0,
+        }
     }
 
     /// The place that the next message gets.
@@ -337,6 +351,15 @@ impl MailboxState {
                 entry.state = State::Ready;
                 self.ready.insert(position);
             }
+        }
+    }
+
+    /// Lets the next of its key come first, as nothing does but a canary.
+    pub(crate) fn pass(&mut self, position: Position) {
+        let key = self.entries.get(&position).and_then(|entry| entry.key.as_ref());
+        let line = key.and_then(|key| self.lines.get(key));
+        if let Some(next) = line.and_then(|line| line.range(position.next()..).next()).copied() {
+            self.come_first(next);
         }
     }
 

@@ -15,6 +15,7 @@ mod relaying;
 
 use super::{Due, Participant, Turn};
 use crate::{
+    canary::{Canary, broken},
     ids::{ClientName, NodeId, Stamp, Time, TxnId},
     mail::{
         Arrived, Envelope, Mailbox, MessageId, StreamSequence, VotePosition,
@@ -173,7 +174,11 @@ impl Mail {
         for (mailbox, acked) in recovered.acknowledged {
             sizes.entry(mailbox).or_default().0 = acked;
         }
-        for (mailbox, sequence, bytes) in recovered.outgoing {
+        let outgoing = recovered.outgoing.len();
+        for (place, (mailbox, sequence, bytes)) in recovered.outgoing.into_iter().enumerate() {
+            if broken(Canary::NumberGivenTwice) && place + 1 == outgoing {
+                continue;
+            }
             let (acked, sizes) = sizes.entry(mailbox).or_default();
             // Deleted in the batch that stored the acknowledgement.
             assert!(sequence.0 == acked.0 + sizes.len() as u64 + 1, "the numbers of a stream have no gaps");
@@ -249,6 +254,7 @@ impl Participant {
                 Operation::Acknowledge { mailbox, position, lease } => {
                     let held = self.mail.mailboxes.get(mailbox);
                     match held.map_or(Err(Unleased::Absent), |held| held.check(*position, *lease, &txn.client)) {
+                        _ if broken(Canary::LeaseNotChecked) => None,
                         Ok(()) if finished.insert((mailbox, position)) => None,
                         Ok(()) | Err(Unleased::Absent) => Some(RefusalKind::MessageAbsent),
                         Err(Unleased::Foreign) => Some(RefusalKind::ForeignLease),
@@ -341,6 +347,15 @@ impl Participant {
         Some(position)
     }
 
+    /// Nothing, unless a canary says so.
+    pub(super) fn acknowledge_with_vote<S: Store>(&mut self, steps: &[Step], turn: &mut Turn<'_, S>) {
+        if broken(Canary::AcknowledgedWithVote) {
+            for (mailbox, message) in acknowledged(steps) {
+                self.finish_message(mailbox, message, turn);
+            }
+        }
+    }
+
     /// The transaction has committed: in the same batch its messages are released or wait, and those that it acknowledges
     /// are finished. `position` is where it voted; none if it was never in doubt.
     pub(super) fn commit_mail<S: Store>(
@@ -366,7 +381,7 @@ impl Participant {
             }
         };
         let released = self.mail.outbox.commit(position, sends);
-        for envelope in &released.waiting {
+        for envelope in released.waiting.iter().filter(|_| !broken(Canary::WaitingNotStored)) {
             turn.store.write(Write::PutWaiting(position, Box::new(envelope.clone())));
         }
         self.release(released, turn);
@@ -385,6 +400,10 @@ impl Participant {
         }
         if let Some(position) = position {
             let sends = sends(txn, steps, Stamp(0));
+            if broken(Canary::AbortReleased) {
+                let released = self.mail.outbox.commit(position, sends);
+                return self.release(released, turn);
+            }
             self.mail.held.take(Held::of(&sends));
             let released = self.mail.outbox.abort(position, &sends);
             self.release(released, turn);
@@ -420,7 +439,7 @@ impl Participant {
     }
 
     /// What is remembered of messages is what is stored, and what a restart would make of it. Says what is not.
-    pub fn check_stored_mail(&self, stored: &Recovered) -> Result<(), String> {
+    pub fn check_stored_mail<S: Store>(&self, stored: &Recovered, store: &S) -> Result<(), String> {
         let mut fresh = Mail::recover(stored.mail.clone(), self.started(), self.mail.since);
         let mut held = fresh.held;
         for (txn, record) in &stored.txns {
@@ -454,6 +473,9 @@ impl Participant {
         for (mailbox, state) in &self.mail.mailboxes {
             let recovered = fresh.mailboxes.remove(mailbox).unwrap_or_default();
             state.check_same(&recovered).map_err(|wrong| alloc::format!("mailbox {mailbox}: {wrong}"))?;
+            if let Some((dead, _)) = store.dead_after(mailbox, recovered.next().previous(), 1).first() {
+                return Err(alloc::format!("a restart would give the place of the dead letter {dead} of {mailbox}"));
+            }
         }
         match fresh.mailboxes.iter().find(|(_, state)| state.depth() > 0 || state.dead > 0) {
             Some((mailbox, state)) => Err(alloc::format!("mailbox {mailbox} is stored, and not known: {state:?}")),
