@@ -459,7 +459,7 @@ impl Stage {
                 waiting.append(&mut out);
                 let stored = disk.store.recover().txns.into_iter().collect();
                 machine.check_invariants(&disk.store, &stored)?;
-                machine.check_stored_mail(&disk.store.recover())?;
+                machine.check_stored_mail(&disk.store.recover(), &disk.store)?;
                 fault = machine.fault().map(ToString::to_string);
                 if disk.store.is_synced() {
                     out = std::mem::take(waiting);
