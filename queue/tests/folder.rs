@@ -85,7 +85,7 @@ fn database_of_another_node_is_refused_with_both_names() {
 }
 
 #[test]
-fn database_of_version_1_is_converted_with_its_votes() {
+fn database_of_version_1_is_opened_with_its_votes_and_raised() {
     let dir = tempfile::tempdir().expect("a folder for the test");
     RocksStore::open(config(dir.path())).expect("opens");
     let client = ClientName::new("c").expect("valid");
@@ -112,9 +112,7 @@ fn database_of_version_1_is_converted_with_its_votes() {
             db.put_cf(db.cf_handle(family).expect("is there"), key, value).expect("puts");
         };
         put("meta", b"\x01storage_version", &codec::encode(&1u32));
-        // It did not end with the place of a vote.
-        let bytes = codec::encode(&yes);
-        put("transactions", key, &bytes[..bytes.len() - 1]);
+        put("transactions", key, &codec::encode(&yes));
     }
     for _ in 0..2 {
         let (_, recovered) = RocksStore::open(config(dir.path())).expect("opens");
