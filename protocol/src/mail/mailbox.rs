@@ -18,7 +18,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 pub const RECEIVERS_MAX: usize = 4096;
 
 /// One mailbox.
-#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct MailboxState {
     next: Position,
     entries: BTreeMap<Position, Entry>,
@@ -95,10 +95,24 @@ pub enum Unleased {
     Acknowledging,
 }
 
+impl Default for MailboxState {
+    fn default() -> Self {
+        MailboxState::new(Position(1))
+    }
+}
+
 impl MailboxState {
     /// An empty mailbox whose next message gets this place.
     pub fn new(next: Position) -> Self {
-        MailboxState { next: next.max(Position(1)), ..MailboxState::default() }
+        MailboxState {
+            next: next.max(Position(1)),
+            entries: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            receivers: VecDeque::new(),
+            held_back: BTreeSet::new(),
+            dead: 0,
+        }
     }
 
     /// The place that the next message gets.
@@ -338,6 +352,36 @@ impl MailboxState {
                 self.ready.insert(position);
             }
         }
+    }
+
+    /// Lets the next of its key come first, as nothing does but a canary.
+    pub(crate) fn pass(&mut self, position: Position) {
+        let key = self.entries.get(&position).and_then(|entry| entry.key.as_ref());
+        let line = key.and_then(|key| self.lines.get(key));
+        if let Some(next) = line.and_then(|line| line.range(position.next()..).next()).copied() {
+            self.come_first(next);
+        }
+    }
+
+    /// Says what another one holds otherwise: leases and rests apart, which a restart may lose.
+    pub fn check_same(&self, other: &MailboxState) -> Result<(), alloc::string::String> {
+        let content = |state: &MailboxState| -> alloc::vec::Vec<_> {
+            let entries = state.entries.iter();
+            entries.map(|(position, entry)| (*position, entry.key.clone(), entry.failed)).collect()
+        };
+        let (known, held) = (content(self), content(other));
+        if known != held || self.dead != other.dead {
+            return Err(alloc::format!(
+                "{known:?} and {} dead letters are known, {held:?} and {} are stored",
+                self.dead,
+                other.dead
+            ));
+        }
+        // Places below the last one may be given again, but never one that is taken.
+        if other.next > self.next {
+            return Err(alloc::format!("the next place is {}, and stored {}", self.next, other.next));
+        }
+        Ok(())
     }
 
     /// Says what is not as it must be.

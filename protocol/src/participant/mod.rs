@@ -286,7 +286,7 @@ impl Participant {
     pub fn recover<S: Store>(config: ParticipantConfig, recovered: Recovered, store: &S, now: Time) -> Self {
         let mut participant = Participant {
             sessions: Sessions::recover(recovered.watermarks, recovered.clients, recovered.grants, now),
-            mail: Mail::recover(recovered.mail, Stamp(u64::from(config.started_s) * 1_000_000)),
+            mail: Mail::recover(recovered.mail, Stamp(u64::from(config.started_s) * 1_000_000), now),
             config,
             entries: Table::default(),
             readings: BTreeMap::new(),

@@ -7,6 +7,7 @@ mod commit;
 mod durable;
 mod facts;
 mod forgetting;
+mod mail;
 mod once;
 mod sessions;
 
@@ -17,6 +18,7 @@ use crate::verdict::Finding;
 use assent_protocol::{
     ids::{ClientName, NodeId, Peer, Subject},
     message::Message,
+    operation::Operation,
     outcome::Answer,
 };
 
@@ -28,6 +30,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) writes: bool,
     /// Its id stands for something else already, on purpose.
     pub(crate) twin: bool,
+    /// What it does.
+    pub(crate) operations: &'a [Operation],
 }
 
 /// A property. What is not implemented is of no interest to it.
@@ -58,6 +62,11 @@ pub(crate) trait Property: Send {
 
     /// Something is durable now; the facts don't hold it yet.
     fn on_durable(&mut self, _facts: &Facts, _node: NodeId, _durable: &Durable) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Everything has come to its end.
+    fn on_end(&mut self) -> Result<(), String> {
         Ok(())
     }
 
@@ -103,6 +112,8 @@ impl Properties {
             Box::new(forgetting::Forgetting),
             Box::<answers::Answers>::default(),
             Box::<sessions::Sessions>::default(),
+            Box::<mail::deliveries::Deliveries>::default(),
+            Box::<mail::streams::Streams>::default(),
         ];
         Properties { facts: Facts::default(), all }
     }
@@ -128,6 +139,10 @@ impl Properties {
 
     pub(crate) fn answered(&mut self, subject: &Subject, answer: &Answer) -> Result<(), Violation> {
         self.each(|property, facts| property.on_answer(facts, subject, answer))
+    }
+
+    pub(crate) fn ended(&mut self) -> Result<(), Violation> {
+        self.each(|property, _| property.on_end())
     }
 
     fn each(
