@@ -254,6 +254,11 @@ impl Client {
         self.nodes.status().await
     }
 
+    /// What asks nodes directly.
+    pub(crate) fn nodes(&self) -> &Nodes {
+        &self.nodes
+    }
+
     /// Ends the session, for all clones of this client, and with the last session of these connections the connections
     /// too. To be called when nothing is under way. A session of which something is unresolved or unconfirmed is left open, so that the cluster keeps
     /// the answers.
