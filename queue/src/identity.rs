@@ -13,20 +13,22 @@ use rocksdb::{DB, WriteBatch};
 use serde::de::DeserializeOwned;
 
 /// The newest layout of the database that this program knows; it writes this one.
-pub const STORAGE_VERSION: u32 = 1;
+pub const STORAGE_VERSION: u32 = 2;
 
 const VERSION: &str = "storage_version";
 const NODE: &str = "node";
 const NAME: &str = "name";
 const BOOT: &str = "boot";
 
-/// Checks the database, and puts what opening it changes into `batch`. Returns the number of this boot, from 1.
-pub(crate) fn enter(db: &DB, config: &StoreConfig, batch: &mut WriteBatch) -> Result<u64, StoreError> {
+/// Checks the database, and puts what opening it changes into `batch`. Returns the number of this boot, from 1, and the version
+/// that the database has until `batch` is written.
+pub(crate) fn enter(db: &DB, config: &StoreConfig, batch: &mut WriteBatch) -> Result<(u64, u32), StoreError> {
     let mut put = |what: &str, value: Vec<u8>| {
         let meta = db.cf_handle(families::META).expect("opened with the database");
         batch.put_cf(meta, Key::default().meta(what), value);
     };
-    let boot = match read::<u32>(db, config, VERSION)? {
+    let version = read::<u32>(db, config, VERSION)?;
+    let boot = match version {
         None if is_empty(db, config)? => {
             put(VERSION, codec::encode(&STORAGE_VERSION));
             put(NODE, codec::encode(&config.node));
@@ -37,14 +39,17 @@ pub(crate) fn enter(db: &DB, config: &StoreConfig, batch: &mut WriteBatch) -> Re
         Some(found) if found > STORAGE_VERSION => {
             return Err(StoreError::NewerVersion { dir: config.dir.clone(), found, known: STORAGE_VERSION });
         }
-        Some(_) => {
+        Some(found) => {
+            if found < STORAGE_VERSION {
+                put(VERSION, codec::encode(&STORAGE_VERSION));
+            }
             check_node(db, config)?;
             read::<u64>(db, config, BOOT)?.ok_or_else(|| damaged(config, "its boot number is gone".into()))?
                 + 1
         }
     };
     put(BOOT, codec::encode(&boot));
-    Ok(boot)
+    Ok((boot, version.unwrap_or(STORAGE_VERSION)))
 }
 
 /// Writes the boot number once more, with nothing new: a batch that can carry a mark.

@@ -15,14 +15,18 @@ mod error;
 mod folder;
 mod identity;
 mod keys;
+mod mail;
+mod mail_recovery;
 mod options;
 mod overlay;
 mod reads;
+mod recent;
 mod recovery;
 mod rows;
 mod shared;
 mod space;
 mod store;
+mod version1;
 mod wal;
 
 pub use config::StoreConfig;

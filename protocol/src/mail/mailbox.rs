@@ -18,7 +18,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 pub const RECEIVERS_MAX: usize = 4096;
 
 /// One mailbox.
-#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct MailboxState {
     next: Position,
     entries: BTreeMap<Position, Entry>,
@@ -95,10 +95,25 @@ pub enum Unleased {
     Acknowledging,
 }
 
+impl Default for MailboxState {
+    /// A mailbox in which there was never a message: places begin at 1.
+    fn default() -> Self {
+        MailboxState::new(Position(1))
+    }
+}
+
 impl MailboxState {
     /// An empty mailbox whose next message gets this place.
     pub fn new(next: Position) -> Self {
-        MailboxState { next: next.max(Position(1)), ..MailboxState::default() }
+        MailboxState {
+            next: next.max(Position(1)),
+            entries: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            receivers: VecDeque::new(),
+            held_back: BTreeSet::new(),
+            dead: 0,
+        }
     }
 
     /// The place that the next message gets.

@@ -280,8 +280,10 @@ impl Participant {
         {
             self.agenda.set(Due::Rest(mailbox.clone(), first), until);
         }
-        // Read back at the next start: from where to look for messages.
-        if position.0.is_multiple_of(1024) || state.depth() == 0 {
+        // Read back at the next start: from where to look for messages, and which places were given. Those of messages
+        // that are here say so themselves; without the mark, the last one's would be given again when it has left.
+        let was_last = position.next() == state.next();
+        if position.0.is_multiple_of(1024) || state.depth() == 0 || was_last {
             self.mark_mailbox(mailbox, turn);
         }
         self.agenda.set_at_latest(Due::Serve(mailbox.clone()), turn.now);
