@@ -8,7 +8,10 @@ use assent_client::{
 };
 use common::Cluster;
 use serde_json::Value;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 const ORDERS: u64 = 120;
 
@@ -34,12 +37,54 @@ async fn commit(client: &Client, transaction: Transaction) {
     assert!(outcome.is_committed(), "{outcome:?}");
 }
 
+/// Runs commands beside the service: it lives on the thread that would wait for them.
+async fn aside<T: Send + 'static>(
+    cluster: &Arc<Cluster>,
+    run: impl FnOnce(&Cluster) -> T + Send + 'static,
+) -> T {
+    let cluster = Arc::clone(cluster);
+    tokio::task::spawn_blocking(move || run(&cluster)).await.expect("it says itself what is wrong")
+}
+
+async fn send_all(client: Client) {
+    for number in 0..ORDERS {
+        let order = NewMessage::new("orders", number.to_string()).key(format!("k{}", number % 7));
+        commit(&client, Transaction::new().add("list/sent", "n", 1, ..).send(order)).await;
+    }
+}
+
+fn kill_each(cluster: &Cluster) {
+    for node in ["students-1", "courses-1", "students-2", "coordinator-1"] {
+        std::thread::sleep(Duration::from_millis(500));
+        cluster.assent(["cluster", "kill", node]).ends_with(0);
+        cluster.assent(["cluster", "start", node]).ends_with(0);
+    }
+}
+
+fn field(cluster: &Cluster, record: &str) -> Value {
+    let ran = cluster.assent(["get", record, "--field", "n", "--json"]);
+    if ran.status == 0 { ran.json()["value"].clone() } else { Value::Null }
+}
+
+/// What is in a mailbox, and how many dead letters it has.
+fn depth(cluster: &Cluster, mailbox: &str) -> (Value, Value) {
+    let shown = cluster.assent(["mailbox", "show", mailbox, "--json"]).ends_with(0).json();
+    (shown["depth"].clone(), shown["dead"].clone())
+}
+
+/// Waits, for a time that no machine needs.
+fn until(mut reached: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !reached() && begun.elapsed() < Duration::from_secs(300) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 #[test]
 fn a_processor_does_each_message_once_while_nodes_die() {
-    let cluster = Cluster::up();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let runtime = runtime.expect("a runtime");
-    let (client, service) = runtime.block_on(async {
+    let cluster = Arc::new(Cluster::up());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let figures = runtime.block_on(async {
         let client = connect(&cluster).await;
         for mailbox in ["orders", "parcels"] {
             let settings = MailboxSettings { deliveries_max: 1000, ..MailboxSettings::default() };
@@ -58,48 +103,23 @@ fn a_processor_does_each_message_once_while_nodes_die() {
                     .send(NewMessage::new("parcels", number)),
             )
         });
-        (client, service.expect("a good name"))
+        let service = service.expect("a good name");
+        let sending = tokio::spawn(send_all(client.clone()));
+        aside(&cluster, kill_each).await;
+        sending.await.expect("everything is sent");
+        aside(&cluster, |cluster| until(|| field(cluster, "course/all") == ORDERS)).await;
+        let figures = service.shut_down().await;
+        client.close().await;
+        figures
     });
-    let sending = {
-        let client = client.clone();
-        runtime.spawn(async move {
-            for number in 0..ORDERS {
-                let order = NewMessage::new("orders", number.to_string()).key(format!("k{}", number % 7));
-                commit(&client, Transaction::new().add("list/sent", "n", 1, ..).send(order)).await;
-            }
-        })
-    };
-    for node in ["students-1", "courses-1", "students-2", "coordinator-1"] {
-        std::thread::sleep(Duration::from_millis(500));
-        cluster.assent(["cluster", "kill", node]).ends_with(0);
-        cluster.assent(["cluster", "start", node]).ends_with(0);
-    }
-    runtime.block_on(sending).expect("everything is sent");
-    let field = |record: &str| {
-        let ran = cluster.assent(["get", record, "--field", "n", "--json"]);
-        if ran.status == 0 { ran.json()["value"].clone() } else { Value::Null }
-    };
-    let begun = Instant::now();
-    while field("course/all") != ORDERS && begun.elapsed() < Duration::from_secs(300) {
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    let figures = runtime.block_on(service.shut_down());
-    assert_eq!(field("course/all"), ORDERS, "{figures:?}");
+    assert_eq!(field(&cluster, "course/all"), ORDERS, "{figures:?}");
     for number in 0..ORDERS {
-        assert_eq!(field(&format!("student/{number}")), 1, "order {number}: {figures:?}");
+        assert_eq!(field(&cluster, &format!("student/{number}")), 1, "order {number}: {figures:?}");
     }
-    let depth = |mailbox| {
-        let shown = cluster.assent(["mailbox", "show", mailbox, "--json"]).ends_with(0).json();
-        (shown["depth"].clone(), shown["dead"].clone())
-    };
-    assert_eq!(depth("orders"), (0.into(), 0.into()), "{figures:?}");
-    let begun = Instant::now();
-    while depth("parcels").0 != ORDERS && begun.elapsed() < Duration::from_secs(60) {
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    assert_eq!(depth("parcels"), (ORDERS.into(), 0.into()), "each order has sent one parcel");
+    assert_eq!(depth(&cluster, "orders"), (0.into(), 0.into()), "{figures:?}");
+    until(|| depth(&cluster, "parcels").0 == ORDERS);
+    assert_eq!(depth(&cluster, "parcels"), (ORDERS.into(), 0.into()), "each order has sent one parcel");
     assert_eq!(figures.running, 0);
-    runtime.block_on(client.close());
 }
 
 #[test]

@@ -447,6 +447,14 @@ pub(crate) async fn conclude(
     outcome
 }
 
+#[cfg(test)]
+impl Client {
+    /// This client with other connections to nodes.
+    pub(crate) fn with_nodes(self, nodes: Arc<Nodes>) -> Client {
+        Client { nodes, ..self }
+    }
+}
+
 /// For tests: a client over a scripted cluster.
 #[cfg(test)]
 pub(crate) async fn scripted(

@@ -5,6 +5,8 @@
 
 mod line;
 mod mail;
+#[cfg(test)]
+pub(crate) mod script;
 mod verdict;
 
 use crate::config::ClientConfig;

@@ -7,6 +7,8 @@
 //! Here is the loop over messages; `working` is one message from its delivery to its end, `figures` what is counted.
 
 mod figures;
+#[cfg(test)]
+mod tests;
 mod working;
 
 use super::{Consumer, ConsumerConfig, Delivery, LeaseId, MailError, Position, calls::whole_ms};
