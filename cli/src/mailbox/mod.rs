@@ -41,7 +41,7 @@ enum MailboxCommand {
     Set(settings::SetArgs),
     /// Send a message, in a transaction of its own
     #[command(
-        after_help = "Examples:\n  assent mailbox send orders 'one book' --key s17 --header kind=book\n  assent mailbox send orders --file order.bin\n\nTo change records in the same transaction: assent transact"
+        after_help = "Examples:\n  assent mailbox send orders 'one book' --message-key s17 --header kind=book\n  assent mailbox send orders --file order.bin\n\nTo change records in the same transaction: assent transact"
     )]
     Send(send::SendArgs),
     /// Receive messages, under a lease or for good

@@ -30,7 +30,7 @@ pub(super) struct SendArgs {
     file: Option<PathBuf>,
     /// Messages of one key are delivered one at a time, in order
     #[arg(long, value_name = "KEY")]
-    key: Option<String>,
+    message_key: Option<String>,
     /// A header; may be given several times
     #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
@@ -69,7 +69,7 @@ impl fmt::Display for Sent {
 pub(super) fn run(args: SendArgs, global: &Global) -> Result<Status, Failure> {
     let payload = payload(&args)?;
     let mut message = NewMessage::new(&args.mailbox, payload);
-    if let Some(key) = &args.key {
+    if let Some(key) = &args.message_key {
         message = message.key(key);
     }
     for (name, value) in args.headers {
