@@ -523,7 +523,7 @@ fn mail(samples: &mut Samples) {
         results: Vec::new(),
         position: Some(VotePosition(300)),
     };
-    samples.add("stored txn Yes that sends", TxnRecord::Yes(yes));
+    samples.add("stored txn Yes that sends", TxnRecord::Yes(yes.into()));
     samples.add("stored envelope", envelope());
     samples.add("stored message", in_mailbox());
     samples.add("stored sequence", StreamSequence(300));
