@@ -7,8 +7,10 @@ if ! command -v cargo >/dev/null 2>&1; then
     exit 1
 fi
 
-for place in /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* /usr/lib64/libclang*.so* \
-    /opt/homebrew/opt/llvm/lib/libclang*.dylib "${LIBCLANG_PATH:-/nowhere}"/libclang*; do
+# The very names that the build looks for: libclang-cpp.so, which comes with the compiler alone, is another library.
+for place in /usr/lib/llvm-*/lib/libclang.so* /usr/lib/*/libclang.so* /usr/lib/*/libclang-[0-9]*.so* \
+    /usr/lib64/libclang.so* /usr/lib64/libclang-[0-9]*.so* /opt/homebrew/opt/llvm/lib/libclang.dylib \
+    "${LIBCLANG_PATH:-/nowhere}"/libclang*; do
     if [ -e "$place" ] && { command -v c++ >/dev/null 2>&1 || command -v clang++ >/dev/null 2>&1; }; then
         exit 0
     fi

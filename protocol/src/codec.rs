@@ -24,10 +24,10 @@ pub enum DecodeError {
     Trailing(usize),
 }
 
-/// Without a limit of its own, which would be counted at every number: frames are bounded before they are decoded, and a length
-/// in them allocates for what has been read, and a mebibyte at most ahead of it (serde).
+/// The limit is what refuses a text or bytes that claim a length beyond any frame: without it, bincode allocates for the
+/// claim before it looks whether the bytes are there.
 fn config() -> impl bincode::config::Config {
-    bincode::config::standard()
+    bincode::config::standard().with_limit::<FRAME_BYTES_MAX>()
 }
 
 /// Room for the bytes of most values: a vector that starts empty would be moved several times.
@@ -53,9 +53,24 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 
 /// The value in `bytes`, all of them.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    match bincode::serde::decode_from_slice(bytes, config()) {
+    match bincode::serde::borrow_decode_from_slice(bytes, config()) {
         Ok((value, used)) if used == bytes.len() => Ok(value),
         Ok((_, used)) => Err(DecodeError::Trailing(bytes.len() - used)),
         Err(_) => Err(DecodeError::Malformed(core::any::type_name::<T>())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+
+    #[test]
+    fn a_claimed_length_beyond_any_frame_is_refused_and_not_allocated() {
+        // 253 announces a number of eight bytes.
+        let claim = [253, 255, 255, 255, 255, 255, 255, 255, 127, b'x'];
+        assert!(matches!(decode::<String>(&claim), Err(DecodeError::Malformed(_))));
+        assert!(matches!(decode::<Vec<u64>>(&claim), Err(DecodeError::Malformed(_))));
+        assert!(matches!(decode::<crate::ids::Digest>(&claim), Err(DecodeError::Malformed(_))));
     }
 }

@@ -12,6 +12,7 @@
 //! - [`storage`]: what a participant needs from its disk, [`memory`]: a disk for tests that forgets
 //!   what was not synced,
 //! - [`canonical`]: machines that no future input can tell apart, made equal, for models,
+//! - [`table`] and [`agenda`]: what the machines keep their state in,
 //! - [`message`] and [`codec`]: what is said, and the only place that knows its bytes,
 //! - [`canary`]: the rules broken one by one, for tests of the tests; not in what ships.
 #![no_std]
@@ -24,8 +25,10 @@ pub mod codec;
 pub mod coordinator;
 pub mod digest;
 pub mod directory;
+mod few;
 pub mod ids;
 pub mod locks;
+mod members;
 pub mod memory;
 pub mod message;
 pub mod operation;
@@ -33,4 +36,5 @@ pub mod outcome;
 pub mod participant;
 pub mod span;
 pub mod storage;
+pub mod table;
 pub mod workspace;

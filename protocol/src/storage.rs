@@ -12,7 +12,7 @@ use crate::{
     operation::{Results, Step, Value},
     outcome::Outcome,
 };
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// A field as stored: its value, or how many items or members it has. Items and members have keys of their own.
@@ -60,13 +60,13 @@ pub struct Decided {
     pub results: Results,
 }
 
-/// What is stored of one transaction.
+/// What is stored of one transaction. Shared with the machine, which keeps the same in memory.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum TxnRecord {
     /// In doubt.
-    Yes(Yes),
+    Yes(Arc<Yes>),
     /// Ended.
-    Decided(Decided),
+    Decided(Arc<Decided>),
 }
 
 /// What is stored of a client's sessions.

@@ -359,11 +359,11 @@ fn stored(samples: &mut Samples) {
         steps: steps(),
         results: results(),
     };
-    samples.add("stored txn Yes", TxnRecord::Yes(yes));
+    samples.add("stored txn Yes", TxnRecord::Yes(yes.into()));
     for outcome in [Outcome::Committed, Outcome::Aborted(refusal())] {
         let digest = Digest([0xab; 32]);
         let decided = Decided { digest, participants: nodes(), outcome, results: results() };
-        samples.add("stored txn Decided", TxnRecord::Decided(decided));
+        samples.add("stored txn Decided", TxnRecord::Decided(decided.into()));
     }
     samples.add("stored watermark", Sequence(300));
     samples.add(

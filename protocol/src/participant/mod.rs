@@ -27,14 +27,17 @@ use crate::{
     directory::Directory,
     ids::{Age, NodeId, Peer, Sequence, Sponsor, Subject, Time, TxnId},
     locks::{Locks, Plan},
+    members::Members,
     message::{Held, Message, Prepare},
     outcome::Outcome,
     span::Span,
     storage::{Decided, Recovered, Store, TxnRecord, Yes},
+    table::Table,
 };
 use alloc::{
     boxed::Box,
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     vec::Vec,
 };
 use reading::Reading;
@@ -112,7 +115,7 @@ pub enum Input {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Participant {
     config: ParticipantConfig,
-    entries: BTreeMap<TxnId, Entry>,
+    entries: Table<TxnId, Entry>,
     readings: BTreeMap<TxnId, Reading>,
     locks: Locks,
     sessions: Sessions,
@@ -137,7 +140,7 @@ enum Entry {
     /// Voted Yes; the outcome is not known.
     InDoubt(Box<InDoubt>),
     /// The outcome is known.
-    Ended(Box<Ended>),
+    Ended(Ended),
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -149,7 +152,7 @@ struct Queued {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct InDoubt {
-    yes: Yes,
+    yes: Arc<Yes>,
     arrived: Time,
     stage: Stage,
     /// Who asked to resolve while the sponsor still answered (R4).
@@ -179,9 +182,9 @@ enum Stage {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Ended {
-    decided: Decided,
+    decided: Arc<Decided>,
     /// Participants that are known to hold the outcome durably; all of them, or not yet.
-    held: BTreeSet<NodeId>,
+    held: Members,
     /// How often the outcome was told to the others again.
     told: u32,
 }
@@ -254,7 +257,7 @@ impl Participant {
         let mut participant = Participant {
             sessions: Sessions::recover(recovered.watermarks, recovered.clients, recovered.grants, now),
             config,
-            entries: BTreeMap::new(),
+            entries: Table::default(),
             readings: BTreeMap::new(),
             locks: Locks::default(),
             agenda: Agenda::default(),
@@ -275,10 +278,13 @@ impl Participant {
                         plan.drop_escrow();
                     }
                     if !broken(Canary::LocksNotRetaken) {
-                        participant.locks.hold(&age, &plan);
+                        participant.locks.hold(&age, plan);
                     }
-                    let pledged = yes.pledged && !broken(Canary::PledgeForgottenInRestart);
-                    let yes = Yes { pledged, ..yes };
+                    let yes = if yes.pledged && broken(Canary::PledgeForgottenInRestart) {
+                        Arc::new(Yes { pledged: false, ..Yes::clone(&yes) })
+                    } else {
+                        yes
+                    };
                     Entry::InDoubt(Box::new(InDoubt {
                         yes,
                         arrived: now,
@@ -286,10 +292,7 @@ impl Participant {
                         resolvers: BTreeSet::new(),
                     }))
                 }
-                TxnRecord::Decided(decided) => {
-                    let held = BTreeSet::from([participant.config.node]);
-                    Entry::Ended(Box::new(Ended { decided, held, told: 0 }))
-                }
+                TxnRecord::Decided(decided) => Entry::Ended(Ended::held_by(participant.config.node, decided)),
             };
             // Its age is not known any more, so it counts as old: the links come up first, then it asks.
             if !broken(Canary::RecoveredVoteLeftAlone) {
@@ -411,7 +414,7 @@ impl Participant {
 
     /// Votes whose sponsor is on this node are looked at again now: it is gone, or back (R6).
     pub(super) fn ask_again_at(&mut self, node: NodeId, now: Time) {
-        for (txn, entry) in &mut self.entries {
+        for (txn, entry) in self.entries.values_mut() {
             match entry {
                 Entry::InDoubt(doubt) if doubt.yes.sponsor.node == node => {
                     match doubt.stage {
@@ -489,6 +492,19 @@ impl Entry {
             Entry::InDoubt(doubt) => doubt.yes.digest,
             Entry::Ended(ended) => ended.decided.digest,
         }
+    }
+}
+
+impl Ended {
+    /// As it begins: this participant holds the outcome, and knows of no other that does.
+    fn held_by(node: NodeId, decided: Arc<Decided>) -> Ended {
+        let mut held = Members::default();
+        held.add(&decided.participants, node);
+        Ended { decided, held, told: 0 }
+    }
+
+    fn is_held_by_all(&self) -> bool {
+        self.held.are_all(&self.decided.participants)
     }
 }
 
