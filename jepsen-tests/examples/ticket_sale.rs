@@ -7,7 +7,7 @@
 //!
 //! The service sells tickets for shows. A show has [`SEATS`] seats, a ticket costs [`PRICE`], and what is taken is in a till
 //! that lies on another participant. It is written three times: as it should be, and with two mistakes that pass every test
-//! in which nothing goes wrong at the same time. `docs/lab-library.md` goes through it step by step.
+//! in which one customer is served at a time and every answer arrives. `docs/lab-library.md` goes through it step by step.
 
 use assent_lab::{
     attack::{AttackOptions, Kind as Nemesis, attack},

@@ -116,7 +116,7 @@ fn a_campaign_makes_each_attack_once_and_tells_all_in_its_table() {
     assert_eq!(campaign.made(&planned).expect("it can be read"), Some(made.clone()));
     assert_eq!(campaign.write_table().expect("it can be written"), [made]);
     let table = fs::read_to_string(folder.path().join(TABLE)).expect("it is written");
-    assert!(table.contains("| kill | bank | 2 |") && table.ends_with("| holds |\n"), "{table}");
+    assert!(table.contains("| kill | bank | 2 |") && table.contains("| holds |\n"), "{table}");
     let other = open(&Settings { seconds: 3, ..settings }).expect_err("it would mix two campaigns");
     assert!(other.to_string().contains("other settings"), "{other}");
     machine::assert_nothing_left(folder.path());

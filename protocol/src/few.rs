@@ -1,7 +1,7 @@
 //! A map of hardly ever more than a handful: the first in place, the others searched one by one, and only beyond that through an
 //! index.
 
-use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
+use alloc::{collections::BTreeMap, vec::Vec};
 
 /// As many are searched one by one.
 const SEARCHED_MAX: usize = 16;
@@ -12,7 +12,7 @@ pub(crate) struct Few<K, V> {
     first: Option<(K, V)>,
     rest: Vec<(K, V)>,
     /// Where each one is, as soon as there are more than [`SEARCHED_MAX`]; the first is at 0.
-    places: Option<Box<BTreeMap<K, usize>>>,
+    places: Option<BTreeMap<K, usize>>,
     /// Where the one is that was used last: the next is often the same.
     last: usize,
 }
@@ -91,7 +91,7 @@ impl<K: Ord + Clone, V> Few<K, V> {
         let place = self.rest.len() + 1;
         if place == SEARCHED_MAX {
             let places = (0..).zip(self.iter()).map(|(place, (key, _))| (key.clone(), place));
-            self.places = Some(Box::new(places.collect()));
+            self.places = Some(places.collect());
         }
         if let Some(places) = &mut self.places {
             places.insert(key.clone(), place);

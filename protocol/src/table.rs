@@ -1,7 +1,8 @@
 //! A map by hash, for what is looked up all the time and hardly ever in order.
 //!
 //! The hash function is the same in every process and at every start, so that a machine does the same again when it is told the
-//! same. The order of the entries is still nobody's business: it depends on what was there before.
+//! same. The order of the entries is still nobody's business: it depends on what was there before. What is given up for that: who may
+//! choose keys, a client with a certificate, could choose such as collide, and make look-ups slow for all.
 //!
 //! The invariant: two tables with the same entries are equal, hash to the same, and show no difference but in
 //! [`Table::in_any_order`] and [`Table::values_mut`]; who uses those must not care.

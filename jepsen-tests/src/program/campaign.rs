@@ -179,7 +179,7 @@ impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Made { planned, folder, end, .. } = self.made;
         match end {
-            End::Judged { finding, by, figures } => {
+            End::Judged { finding, by, figures, notes: _ } => {
                 let operations = figures.ok + figures.failed + figures.unknown;
                 let faults = figures.unblocked_ns.len();
                 write!(f, "{}: {}, {operations} operations, {faults} faults", planned.name, self.status)?;

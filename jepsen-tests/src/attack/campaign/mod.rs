@@ -127,6 +127,8 @@ pub enum End {
         by: Vec<String>,
         /// How long clients waited, and for what.
         figures: Figures,
+        /// What else a reader of the run should know.
+        notes: Vec<String>,
     },
     /// No fault was left, and an operation could not be committed all the same.
     Stuck {
@@ -243,7 +245,8 @@ impl Campaign {
             ..self.settings.options(folder, planned.seed, planned.seconds)
         };
         let (run, history) = runner::account(&options, workload)?;
-        Ok(judged(&run, Figures::of(&history, &run.faults)))
+        let figures = Figures::of(&history, &run.faults);
+        Ok(judged(run, figures))
     }
 
     /// Writes the table of all attacks that were told of, and gives them.
@@ -261,10 +264,11 @@ impl Campaign {
     }
 }
 
-fn judged(run: &Run, figures: Figures) -> End {
+fn judged(run: Run, figures: Figures) -> End {
     let finding = run.verdicts.iter().map(|verdict| verdict.finding).max().unwrap_or(Finding::Unknown);
     let by = run.verdicts.iter().filter(|verdict| verdict.finding == finding && finding != Finding::Holds);
-    End::Judged { finding, by: by.map(|verdict| verdict.checker.clone()).collect(), figures }
+    let by = by.map(|verdict| verdict.checker.clone()).collect();
+    End::Judged { finding, by, figures, notes: run.notes }
 }
 
 /// Reads a file of a campaign; none if it is not there.

@@ -1,8 +1,8 @@
 //! What a campaign came to, as Markdown.
 
 use super::{End, Made, Settings};
-use crate::{checkers::availability::Figures, verdict::Finding};
-use std::fmt::Write;
+use crate::{attack::runner::STOOD_STILL, checkers::availability::Figures, verdict::Finding};
+use std::{collections::BTreeMap, fmt::Write};
 
 /// Letters of a reason that are shown; the result of the attack has all.
 const WHY_MAX: usize = 160;
@@ -24,7 +24,7 @@ pub fn table(settings: &Settings, all: &[Made]) -> String {
     text.push_str("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n");
     for made in all {
         let (figures, verdict) = match &made.end {
-            End::Judged { finding, by, figures } => (cells(figures), verdict(*finding, by)),
+            End::Judged { finding, by, figures, notes: _ } => (cells(figures), verdict(*finding, by)),
             End::Stuck { why } => (nothing(), format!("undecided: {}", short(why))),
             End::NotMade { why } => (nothing(), format!("not made: {}", short(why))),
         };
@@ -33,7 +33,30 @@ pub fn table(settings: &Settings, all: &[Made]) -> String {
         let _ =
             writeln!(text, "| {nemesis} | {workload} | {seconds} | {} | {verdict} |", figures.join(" | "));
     }
-    text
+    text + &notes(all)
+}
+
+/// What the attacks have noted, each thing once; that the machine was too busy is only counted.
+fn notes(all: &[Made]) -> String {
+    let (mut counts, mut stalls) = (BTreeMap::<&str, usize>::new(), 0);
+    for made in all {
+        let End::Judged { notes, .. } = &made.end else { continue };
+        for note in notes {
+            if note.starts_with(STOOD_STILL) {
+                stalls += 1;
+            } else {
+                *counts.entry(note).or_default() += 1;
+            }
+        }
+    }
+    let mut text = String::new();
+    for (note, count) in &counts {
+        let _ = write!(text, "\n- in {count} of {}: {note}", all.len());
+    }
+    if stalls > 0 {
+        let _ = write!(text, "\n- {STOOD_STILL} {stalls} times in all: the machine was busy");
+    }
+    if text.is_empty() { text } else { text + "\n" }
 }
 
 fn cells(figures: &Figures) -> [String; 8] {
@@ -113,7 +136,7 @@ mod tests {
         };
         let judged = |finding, by: &[&str], figures: &Figures| {
             let by = by.iter().map(|by| (*by).to_owned()).collect();
-            End::Judged { finding, by, figures: figures.clone() }
+            End::Judged { finding, by, figures: figures.clone(), notes: Vec::new() }
         };
         let never = Figures { unblocked_ns: vec![None], ..figures.clone() };
         let calm = Figures { unblocked_ns: Vec::new(), ..figures.clone() };
@@ -125,6 +148,27 @@ mod tests {
         assert_eq!(rows[0], "| kill | bank | 60 | 100 | 90 | 7 | 3 | 3 | 1.50 | 2.00 | 5.00 | holds |");
         assert!(rows[1].ends_with("| 1 | 1.50 | never | never | **violated**: bank, nodes |"), "{}", rows[1]);
         assert!(rows[2].ends_with("| 0 | 1.50 | – | – | undecided: nothing in doubt |"), "{}", rows[2]);
+    }
+
+    #[test]
+    fn a_note_of_many_attacks_is_told_once_and_stalls_are_counted() {
+        let still = |at| format!("{STOOD_STILL} for 1.0 s from {at} s on");
+        let noted = |notes: Vec<String>| {
+            let (finding, by, figures) = (Finding::Holds, Vec::new(), Figures::default());
+            End::Judged { finding, by, figures, notes }
+        };
+        let ends =
+            [vec!["on loopback".to_owned(), still(1), still(5)], vec!["on loopback".to_owned(), still(2)]];
+        let settings = Settings::default();
+        let made = |(planned, notes): (_, Vec<String>)| {
+            let (ended, folder) = (String::new(), "run".into());
+            Made { planned, ended, folder, end: noted(notes) }
+        };
+        let all: Vec<Made> = plan(&settings).into_iter().zip(ends).map(made).collect();
+        let text = table(&settings, &all);
+        let told =
+            format!("\n- in 2 of 2: on loopback\n- {STOOD_STILL} 3 times in all: the machine was busy\n");
+        assert!(text.ends_with(&told), "{text}");
     }
 
     #[test]

@@ -28,6 +28,7 @@ use assent_client::Client;
 use assent_transport::Role;
 use clients::Shared;
 use faults::Faults;
+pub(crate) use stalls::STOOD_STILL;
 use stalls::Stalls;
 use std::{
     panic::resume_unwind,
