@@ -86,30 +86,3 @@ fn no_reduction_changes_what_is_seen() {
         assert!(fewest < whole.unique, "{}: nothing is reduced", config.name);
     }
 }
-
-/// With a rule broken, the same rule is seen to be broken with and without.
-#[cfg(feature = "canaries")]
-#[test]
-fn no_reduction_hides_what_is_broken() {
-    use assent_protocol::canary::{self, Canary};
-    use std::collections::BTreeSet;
-    let noticed = |reduce: Reduce| -> BTreeSet<(&'static str, &'static str)> {
-        let mut noticed = BTreeSet::new();
-        for canary in Canary::ALL {
-            canary::choose(Some(*canary));
-            for config in small() {
-                let report = model::check(&ModelConfig { reduce, ..config.clone() });
-                if !report.found.is_empty() {
-                    noticed.insert((canary.name(), config.name));
-                }
-            }
-        }
-        canary::choose(None);
-        noticed
-    };
-    let whole = noticed(Reduce::NONE);
-    assert!(whole.len() > 20, "{whole:?}");
-    for reduce in [Reduce::EVERY_SET, Reduce::ALL] {
-        assert_eq!(noticed(reduce), whole, "{reduce:?}");
-    }
-}
