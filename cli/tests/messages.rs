@@ -300,10 +300,18 @@ fn a_full_mailbox_holds_messages_back_and_loses_none() {
         let received = cluster.receive(&["orders", "--wait-ms", PATIENCE, "--acknowledge"]);
         assert_eq!(received[0]["payload"], payload);
     }
+}
+
+#[test]
+fn a_delayed_message_comes_when_its_time_has_come() {
+    let cluster = Cluster::up();
+    cluster.make(&["orders"]);
     cluster.assent(["mailbox", "send", "orders", "next month", "--delay-ms", "2592000000"]).ends_with(0);
     assert!(cluster.receive(&["orders"]).is_empty());
     cluster.assent(["mailbox", "send", "orders", "later", "--delay-ms", "1"]).ends_with(0);
     assert_eq!(cluster.receive(&["orders", "--wait-ms", PATIENCE])[0]["payload"], "later");
+    let shown = cluster.assent(["mailbox", "messages", "orders", "--json"]).ends_with(0).json_lines();
+    assert_eq!(shown.len(), 2, "looking takes nothing: {shown:?}");
 }
 
 #[test]
