@@ -8,7 +8,11 @@ use crate::{
     random::Random,
     verdict::Verdict,
 };
-use assent_protocol::operation::{Operation, ReadResult};
+use assent_protocol::{
+    mail::Mailbox,
+    message::Delivery,
+    operation::{Operation, ReadResult},
+};
 
 /// One operation of a client: a transaction, and how the history tells it.
 #[derive(Clone, PartialEq, Debug)]
@@ -44,6 +48,30 @@ pub enum Completion {
     Aborted(String),
     /// Nobody knows.
     Unknown,
+}
+
+/// What a consumer takes messages from, and how.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Taking {
+    /// From where.
+    pub mailbox: Mailbox,
+    /// How it finishes them.
+    pub manner: Manner,
+    /// For how long it has one, in milliseconds.
+    pub lease_ms: u32,
+    /// How many at once.
+    pub max: u16,
+}
+
+/// How a consumer finishes messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Manner {
+    /// In the transaction that has the effect: exactly once.
+    Transaction,
+    /// After it: at least once.
+    Plain,
+    /// Before it: at most once.
+    OnReceipt,
 }
 
 /// What clients ask for, and what must be true of what they see.
@@ -143,6 +171,22 @@ pub trait Workload: Send {
     /// Operations that come after all others, when the faults are over: mostly reads of everything, so that what was
     /// lost last shows too. Each is repeated until it is committed.
     fn last(&mut self) -> Vec<Invocation>;
+
+    /// What a consumer takes, from 0 on; none: there are no more consumers. Asked before everything else.
+    fn consumes(&mut self, _consumer: u64, _random: &mut Random) -> Option<Taking> {
+        None
+    }
+
+    /// What a consumer does with a message that it has; the acknowledgement is part of it, where its manner says so.
+    fn process(&mut self, taking: &Taking, delivery: &Delivery) -> Invocation {
+        let value = Value::Text(format!("{} {}", taking.mailbox, delivery.envelope.id));
+        Invocation::new("process", value, Vec::new())
+    }
+
+    /// What a consumer does for a mailbox that does not exist, or when the faults are over.
+    fn tend(&mut self, _taking: &Taking) -> Option<Invocation> {
+        None
+    }
 
     /// What must be true of the history.
     fn check(&self, history: &History) -> Vec<Verdict>;

@@ -69,6 +69,9 @@ pub fn leaves_early(message: &Message) -> bool {
             Held::Expired => broken(Canary::WatermarkBeforeSync),
             Held::Blank | Held::Queued(_) | Held::Yes { .. } | Held::IdReused | Held::Declined(_) => false,
         },
+        Message::Relay { .. } => broken(Canary::NumberBeforeSync),
+        Message::RelayHeld { .. } => broken(Canary::ArrivalBeforeSync),
+        Message::Received { .. } => broken(Canary::DeliveredBeforeSync),
         // What rests on no write, or has no canary of its own.
         Message::Begin(_)
         | Message::OpenSession { .. }
@@ -87,12 +90,9 @@ pub fn leaves_early(message: &Message) -> bool {
         | Message::GrantSession { .. }
         | Message::TouchSession { .. }
         | Message::Peek { .. }
-        | Message::Relay { .. }
-        | Message::RelayHeld { .. }
         | Message::Receive(_)
         | Message::Finish { .. }
         | Message::Manage { .. }
-        | Message::Received { .. }
         | Message::Finished { .. }
         | Message::Managed { .. }
         | Message::Resolve { .. }

@@ -14,7 +14,7 @@ use crate::{
     outcome::Outcome,
 };
 use alloc::{boxed::Box, vec::Vec};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeTupleVariant as _};
 
 /// A field as stored: its value, or how many items or members it has. Items and members have keys of their own.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -46,7 +46,9 @@ pub struct Yes {
     pub steps: Vec<Step>,
     /// What the reads saw.
     pub results: Results,
-    /// Of a transaction that sends messages: its place among the votes here, whose order they keep.
+    /// Of a transaction that sends messages: its place among the votes here, whose order they keep. Encoded by
+    /// [`TxnRecord`], so that a vote that sends nothing has the bytes that it always had.
+    #[serde(skip)]
     pub position: Option<VotePosition>,
 }
 
@@ -64,12 +66,47 @@ pub struct Decided {
 }
 
 /// What is stored of one transaction.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum TxnRecord {
     /// In doubt.
     Yes(Yes),
     /// Ended.
     Decided(Decided),
+}
+
+impl Serialize for TxnRecord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        const NAME: &str = "TxnRecord";
+        match self {
+            TxnRecord::Yes(yes @ Yes { position: None, .. }) => {
+                serializer.serialize_newtype_variant(NAME, 0, "Yes", yes)
+            }
+            TxnRecord::Decided(decided) => serializer.serialize_newtype_variant(NAME, 1, "Decided", decided),
+            TxnRecord::Yes(yes @ Yes { position: Some(position), .. }) => {
+                let mut variant = serializer.serialize_tuple_variant(NAME, 2, "Sending", 2)?;
+                variant.serialize_field(position)?;
+                variant.serialize_field(yes)?;
+                variant.end()
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for TxnRecord {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename = "TxnRecord")]
+        enum Encoded {
+            Yes(Yes),
+            Decided(Decided),
+            Sending(VotePosition, Yes),
+        }
+        Ok(match Encoded::deserialize(deserializer)? {
+            Encoded::Yes(yes) => TxnRecord::Yes(yes),
+            Encoded::Decided(decided) => TxnRecord::Decided(decided),
+            Encoded::Sending(position, yes) => TxnRecord::Yes(Yes { position: Some(position), ..yes }),
+        })
+    }
 }
 
 /// What is stored of a client's sessions.

@@ -10,16 +10,21 @@ use assent_protocol::{
         ClientName, Digest, FieldName, Incarnation, Member, NodeId, RecordId, Sequence, SessionId, Sponsor,
         Stamp, Subject, TxnId, Version,
     },
+    mail::{
+        Arrived, Cause, Draft, Envelope, Failure, LeaseId, Mailbox, MailboxMark, MessageId, MessageKey, Position,
+        Stored, StreamSequence, VotePosition,
+    },
     message::{
-        Begin, Branch, Held, InDoubt, Intent, LockStamp, Look, Message, Prepare, Query, Reply, SessionEnd,
-        SponsorAnswer, Watermark,
+        Begin, Branch, Delivery, Finish, Held, InDoubt, Intake, Intent, LockStamp, Look, MailboxFigures,
+        MailboxRefusal, Manage, Message, Prepare, Query, Receive, Reply, SessionEnd, SponsorAnswer,
+        StreamFigures, Watermark,
     },
     operation::{Check, FieldContent, Operation, ReadResult, RecordContent, Selection, Step, Value},
     outcome::{AbortReason, Answer, Malformed, Outcome, Refusal, RefusalKind},
     storage::{ClientRecord, Decided, Field, GrantRecord, TxnRecord, Yes},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::{collections::BTreeMap, fmt::Debug, fmt::Write as _, fs, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Debug, fmt::Write as _, fs, path::PathBuf, sync::Arc};
 
 /// Names of samples with their bytes, in hexadecimal.
 #[derive(Default)]
@@ -78,6 +83,14 @@ fn kind(message: &Message) -> &'static str {
         Message::Query { .. } => "Query",
         Message::Reply { .. } => "Reply",
         Message::AskSession { .. } => "AskSession",
+        Message::Relay { .. } => "Relay",
+        Message::RelayHeld { .. } => "RelayHeld",
+        Message::Receive(_) => "Receive",
+        Message::Finish { .. } => "Finish",
+        Message::Manage { .. } => "Manage",
+        Message::Received { .. } => "Received",
+        Message::Finished { .. } => "Finished",
+        Message::Managed { .. } => "Managed",
     }
 }
 
@@ -358,6 +371,7 @@ fn stored(samples: &mut Samples) {
         pledged: true,
         steps: steps(),
         results: results(),
+        position: None,
     };
     samples.add("stored txn Yes", TxnRecord::Yes(yes));
     for outcome in [Outcome::Committed, Outcome::Aborted(refusal())] {
@@ -376,6 +390,147 @@ fn stored(samples: &mut Samples) {
     );
 }
 
+fn mailbox() -> Mailbox {
+    Mailbox::new("work.in").expect("valid")
+}
+
+fn draft(key: Option<&str>) -> Draft {
+    Draft {
+        mailbox: mailbox(),
+        key: key.map(|key| MessageKey::new(key).expect("valid")),
+        headers: BTreeMap::from([("type".into(), "order".into())]),
+        payload: vec![0, 1, 255],
+        delay_ms: 1500,
+    }
+}
+
+fn envelope() -> Envelope {
+    let id = MessageId { txn: txn(), operation: 3 };
+    Envelope { id, sent: Stamp(1_700_000_000_000_000), draft: Arc::new(draft(Some("k1"))) }
+}
+
+fn in_mailbox() -> Stored {
+    let at = Stamp(1_700_000_000_300_000);
+    let failure = |cause| Failure { consumer: client(), at, cause };
+    Stored {
+        envelope: envelope(),
+        source: NodeId(300),
+        arrived: at,
+        due: Stamp(0),
+        failed: 2,
+        failures: vec![failure(Cause::LeaseExpired), failure(Cause::failed("no such course"))],
+    }
+}
+
+fn lease() -> LeaseId {
+    LeaseId { boot: 2, serial: 300 }
+}
+
+/// Messages between applications; they came later, and so do their lines.
+fn mail(samples: &mut Samples) {
+    for operation in [
+        Operation::Send { from: record(), draft: Arc::new(draft(None)) },
+        Operation::Acknowledge { mailbox: mailbox(), position: Position(7), lease: lease() },
+    ] {
+        samples.add("operation", operation);
+    }
+    let (first, last) = (StreamSequence(5), Some((StreamSequence(5), envelope().id)));
+    samples.message(Message::Relay {
+        mailbox: mailbox(),
+        acked: StreamSequence(4),
+        first,
+        envelopes: vec![envelope()],
+    });
+    for intake in [Intake::Open, Intake::Full, Intake::Absent] {
+        samples.message(Message::RelayHeld { mailbox: mailbox(), last: last.clone(), intake });
+    }
+    for lease_ms in [Some(30_000), None] {
+        let receive = Receive { request: 1, mailbox: mailbox(), max: 10, lease_ms, wait_ms: 500 };
+        samples.message(Message::Receive(Box::new(receive)));
+    }
+    let given_back = Finish::Release { delay_ms: Some(100), cause: Some("busy".into()) };
+    for how in [Finish::Acknowledge, given_back, Finish::Extend(30_000)] {
+        let deliveries = vec![(Position(7), lease())];
+        samples.message(Message::Finish { request: 1, mailbox: mailbox(), deliveries, how });
+    }
+    for what in [Manage::Redrive(Some(vec![Position(7)])), Manage::Purge(None)] {
+        samples.message(Message::Manage { request: 1, mailbox: mailbox(), what });
+    }
+    let delivery =
+        Delivery { position: Position(7), lease: Some(lease()), envelope: envelope(), delivery: 3 };
+    samples.message(Message::Received { request: 1, deliveries: Ok(vec![delivery]) });
+    for refusal in [
+        MailboxRefusal::MailboxAbsent,
+        MailboxRefusal::Misplaced,
+        MailboxRefusal::NotPermitted,
+        MailboxRefusal::Overloaded,
+        MailboxRefusal::MessageAbsent,
+        MailboxRefusal::LeaseLost,
+        MailboxRefusal::ForeignLease,
+        MailboxRefusal::Acknowledging,
+        MailboxRefusal::DeadLetterAbsent,
+    ] {
+        samples.message(Message::Finished { request: 1, results: Ok(vec![Ok(()), Err(refusal)]) });
+    }
+    samples.message(Message::Managed { request: 1, done: Ok(12) });
+    let page = Query::Mail { mailbox: mailbox(), dead: true, after: Some(Position(6)) };
+    for query in [Query::Mailboxes, Query::Outbox, page] {
+        samples.message(Message::Query { request: 1, query });
+    }
+    let figures = MailboxFigures {
+        mailbox: mailbox(),
+        exists: true,
+        depth: 3,
+        ready: 1,
+        leased: 2,
+        receivers: 0,
+        dead: 1,
+        oldest_ms: 500,
+        dead_oldest_ms: 700,
+    };
+    let stream = StreamFigures {
+        mailbox: mailbox(),
+        destination: NodeId(300),
+        last: StreamSequence(9),
+        acked: StreamSequence(4),
+        oldest_ms: 40,
+        held_back: true,
+    };
+    for reply in [
+        Reply::Mailboxes(vec![figures]),
+        Reply::Outbox { streams: vec![stream], waiting: 1, messages: 6, bytes: 4000 },
+        Reply::Mail { messages: vec![(Position(7), in_mailbox())], more: false },
+    ] {
+        samples.message(Message::Reply { request: 1, reply });
+    }
+    for kind in [
+        RefusalKind::MessageAbsent,
+        RefusalKind::LeaseLost,
+        RefusalKind::ForeignLease,
+        RefusalKind::MailboxAbsent,
+        RefusalKind::OutboxFull,
+    ] {
+        samples.add(&format!("refusal {kind:?}"), kind);
+    }
+    let yes = Yes {
+        digest: Digest([0xab; 32]),
+        participants: nodes(),
+        sponsor: sponsor(),
+        stamp: Stamp(1_700_000_000_000_000),
+        deadline_ms: 5000,
+        pledged: true,
+        steps: Vec::new(),
+        results: Vec::new(),
+        position: Some(VotePosition(300)),
+    };
+    samples.add("stored txn Yes that sends", TxnRecord::Yes(yes));
+    samples.add("stored envelope", envelope());
+    samples.add("stored message", in_mailbox());
+    samples.add("stored sequence", StreamSequence(300));
+    samples.add("stored arrived", Arrived { last: StreamSequence(300), id: envelope().id });
+    samples.add("stored mailbox", MailboxMark { next: Position(9), head: Position(7) });
+}
+
 #[test]
 fn bytes_are_what_they_always_were() {
     let mut samples = Samples::default();
@@ -383,6 +538,7 @@ fn bytes_are_what_they_always_were() {
     answers(&mut samples);
     reasons(&mut samples);
     stored(&mut samples);
+    mail(&mut samples);
     let text = samples.0.iter().fold(String::new(), |text, (name, hex)| text + name + ": " + hex + "\n");
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden.txt");
     if std::env::var_os("ASSENT_REWRITE").is_some() {

@@ -5,6 +5,8 @@
 //! -p assent-protocol --test transcripts` writes what happens now into the files: read the difference before you keep it.
 //! The notation is explained in `docs/testing.md`.
 
+#[path = "transcripts/mail.rs"]
+mod mail;
 #[path = "transcripts/notation.rs"]
 mod notation;
 #[path = "transcripts/script.rs"]
@@ -46,7 +48,8 @@ fn every_scenario_plays_as_it_is_written() {
     for file in files {
         let written = fs::read_to_string(&file).expect("a readable transcript");
         let opening: String = written.lines().take_while(|line| line.starts_with('#')).collect();
-        let names_a_rule = (1..=12).any(|rule| opening.contains(&format!("R{rule}")));
+        let names_a_rule = (1..=12).any(|rule| opening.contains(&format!("R{rule}")))
+            || (1..=7).any(|rule| opening.contains(&format!("M{rule}")));
         assert!(names_a_rule, "{} opens with sentences that name its rules", file.display());
         match script::play(&written) {
             Err(error) => writeln!(wrong, "{}:{error}", file.display()).expect("a string takes all"),

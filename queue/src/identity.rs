@@ -13,6 +13,8 @@ use rocksdb::{DB, WriteBatch};
 use serde::de::DeserializeOwned;
 
 /// The newest layout of the database that this program knows; it writes this one.
+///
+/// Version 2 brought messages. What version 1 wrote is read as it is: rows and families were only added.
 pub const STORAGE_VERSION: u32 = 2;
 
 const VERSION: &str = "storage_version";
@@ -20,15 +22,13 @@ const NODE: &str = "node";
 const NAME: &str = "name";
 const BOOT: &str = "boot";
 
-/// Checks the database, and puts what opening it changes into `batch`. Returns the number of this boot, from 1, and the version
-/// that the database has until `batch` is written.
-pub(crate) fn enter(db: &DB, config: &StoreConfig, batch: &mut WriteBatch) -> Result<(u64, u32), StoreError> {
+/// Checks the database, and puts what opening it changes into `batch`. Returns the number of this boot, from 1.
+pub(crate) fn enter(db: &DB, config: &StoreConfig, batch: &mut WriteBatch) -> Result<u64, StoreError> {
     let mut put = |what: &str, value: Vec<u8>| {
         let meta = db.cf_handle(families::META).expect("opened with the database");
         batch.put_cf(meta, Key::default().meta(what), value);
     };
-    let version = read::<u32>(db, config, VERSION)?;
-    let boot = match version {
+    let boot = match read::<u32>(db, config, VERSION)? {
         None if is_empty(db, config)? => {
             put(VERSION, codec::encode(&STORAGE_VERSION));
             put(NODE, codec::encode(&config.node));
@@ -49,7 +49,7 @@ pub(crate) fn enter(db: &DB, config: &StoreConfig, batch: &mut WriteBatch) -> Re
         }
     };
     put(BOOT, codec::encode(&boot));
-    Ok((boot, version.unwrap_or(STORAGE_VERSION)))
+    Ok(boot)
 }
 
 /// Writes the boot number once more, with nothing new: a batch that can carry a mark.

@@ -26,7 +26,6 @@ mod rows;
 mod shared;
 mod space;
 mod store;
-mod version1;
 mod wal;
 
 pub use config::StoreConfig;

@@ -6,13 +6,13 @@ use crate::{
     identity::damaged,
     keys::{self, Key, KeyError, families},
     mail::Known,
-    mail_recovery, options, version1,
+    mail_recovery, options,
 };
 use assent_protocol::{
     codec::{self, DecodeError},
     storage::Recovered,
 };
-use rocksdb::{Cache, DB, Options, ReadOptions, WriteBatch};
+use rocksdb::{Cache, DB, Options, ReadOptions};
 use serde::de::DeserializeOwned;
 
 /// Opens the database with the column families that it has. RocksDB replays the log here.
@@ -49,13 +49,12 @@ fn refused(config: &StoreConfig, error: &rocksdb::Error) -> StoreError {
     }
 }
 
-/// Loads what is held of transactions, sessions and messages from a database of this version.
-pub(crate) fn load(db: &DB, config: &StoreConfig, version: u32) -> Result<(Recovered, Known), StoreError> {
+/// Loads what is held of transactions, sessions and messages.
+pub(crate) fn load(db: &DB, config: &StoreConfig) -> Result<(Recovered, Known), StoreError> {
     let mut recovered = Recovered::default();
     let Recovered { txns, watermarks, clients, grants, mail } = &mut recovered;
     let known = each(db, families::TRANSACTIONS, Key::default().txns(), |key, value| {
-        let held = if version == 1 { version1::decode(value)? } else { codec::decode(value)? };
-        txns.push((keys::parse_txn(key)?, held));
+        txns.push((keys::parse_txn(key)?, codec::decode(value)?));
         Ok(())
     })
     .and_then(|()| {
@@ -81,15 +80,6 @@ pub(crate) fn load(db: &DB, config: &StoreConfig, version: u32) -> Result<(Recov
     txns.sort_by(|a, b| a.0.cmp(&b.0));
     watermarks.sort();
     Ok((recovered, known))
-}
-
-/// Puts into `batch` what turns the rows of version 1 into rows of this one.
-pub(crate) fn convert(db: &DB, recovered: &Recovered, batch: &mut WriteBatch) {
-    let transactions = db.cf_handle(families::TRANSACTIONS).expect("all families are there by now");
-    let mut key = Key::default();
-    for (txn, held) in &recovered.txns {
-        batch.put_cf(transactions, key.txn(txn), codec::encode(held));
-    }
 }
 
 fn by_client<T: DeserializeOwned>(

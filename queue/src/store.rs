@@ -58,12 +58,9 @@ impl RocksStore {
         folder::mend_log(&config)?;
         let mut db = recovery::open(&config)?;
         let mut batch = WriteBatch::default();
-        let (boot, version) = identity::enter(&db, &config, &mut batch)?;
+        let boot = identity::enter(&db, &config, &mut batch)?;
         recovery::create_missing(&mut db, &config)?;
-        let (recovered, known) = recovery::load(&db, &config, version)?;
-        if version == 1 {
-            recovery::convert(&db, &recovered, &mut batch);
-        }
+        let (recovered, known) = recovery::load(&db, &config)?;
         let shared = Shared::new(db, config.dir.clone(), boot, lock);
         // Durable before anyone can hear of this boot.
         shared.write(batch)?;
@@ -83,7 +80,6 @@ impl RocksStore {
         tracing::info!(
             dir = %config.dir.display(),
             boot,
-            version,
             transactions = recovered.txns.len(),
             messages = recovered.mail.messages.len(),
             outgoing = recovered.mail.outgoing.len(),

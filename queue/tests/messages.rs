@@ -7,8 +7,8 @@ use assent_protocol::{
         ClientName, Digest, FieldName, Incarnation, Member, NodeId, Peer, RecordId, Sequence, SessionId,
         Sponsor, Stamp, Subject, Time, TxnId,
     },
-    mail::{Draft, Mailbox, MessageId, MessageKey},
-    message::{Delivery, Held, Message, Prepare, Receive, Reply},
+    mail::{Draft, Mailbox, MessageId, MessageKey, Position},
+    message::{Delivery, Finish, Held, Message, Prepare, Receive, Reply},
     operation::{Operation, Step, Value},
     participant::{Input, Limits, Participant, ParticipantConfig},
     storage::Store,
@@ -145,20 +145,28 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> World {
-        let mut world = World {
+        let mut world = World::without_mailbox(seed);
+        world.create_mailbox();
+        world
+    }
+
+    fn without_mailbox(seed: u64) -> World {
+        World {
             source: Node::new(SOURCE),
             target: Node::new(TARGET),
             answered: BTreeMap::new(),
             deliveries: Vec::new(),
             seed,
             crashes: 0,
-        };
-        let create =
-            Operation::Set { record: orders().record().clone(), field: field("about"), value: Value::Int(1) };
-        world.ask(TARGET, Sequence(1_000_000), vec![create]);
-        world.settle();
-        assert_eq!(world.answered.len(), 1);
-        world
+        }
+    }
+
+    /// Its messages are dead letters after one failure.
+    fn create_mailbox(&mut self) {
+        let (record, field) = (orders().record().clone(), field("deliveries_max"));
+        self.ask(TARGET, Sequence(1_000_000), vec![Operation::Set { record, field, value: Value::Int(1) }]);
+        self.settle();
+        assert_eq!(self.answered.get(&Sequence(1_000_000)), Some(&Held::Committed(Vec::new())));
     }
 
     fn node(&mut self, id: NodeId) -> &mut Node {
@@ -338,6 +346,52 @@ fn what_is_sent_arrives_once_and_is_finished_once_whatever_dies() {
         world.target.start();
         assert_eq!(arrived(&world.target), []);
     }
+}
+
+/// Takes up to four messages, and fails those whose operation is one of these.
+fn fail(world: &mut World, request: u64, operations: &[u16]) {
+    world.target.inbox.push(receive(request));
+    world.round(false);
+    let failed = std::mem::take(&mut world.deliveries);
+    let failed = failed.iter().filter(|delivery| operations.contains(&delivery.envelope.id.operation));
+    let deliveries =
+        failed.map(|delivery| (delivery.position, delivery.lease.expect("it has one"))).collect();
+    let how = Finish::Release { delay_ms: None, cause: Some("no".to_string()) };
+    let finish = Message::Finish { request, mailbox: orders(), deliveries, how };
+    world.target.inbox.push(Input::Message(CONSUMER, finish));
+    world.settle();
+}
+
+#[test]
+fn no_place_is_given_twice_and_no_dead_letter_is_lost() {
+    let mut world = World::new(0);
+    world.send(1..2, false);
+    world.settle();
+    // The last one dies while the first is still there: then the place of the last is known from nothing but its mark.
+    fail(&mut world, 1, &[1]);
+    assert_eq!(world.target.store().dead_after(&orders(), None, 100)[0].0, Position(2), "the last one");
+    world.target.stop();
+    world.target.start();
+    world.send(2..4, false);
+    world.settle();
+    for request in 2..6 {
+        fail(&mut world, request, &[1, 2]);
+    }
+    let dead = world.target.store().dead_after(&orders(), None, 100);
+    let ids = dead.iter().map(|(_, stored)| stored.envelope.id.to_string());
+    assert_eq!(ids.collect::<BTreeSet<_>>(), sent(1..4));
+}
+
+#[test]
+fn messages_wait_until_their_mailbox_is_created() {
+    let mut world = World::without_mailbox(0);
+    world.send(1..3, false);
+    world.settle();
+    assert_eq!(arrived(&world.target), []);
+    world.create_mailbox();
+    world.settle();
+    let names = arrived(&world.target).iter().map(MessageId::to_string).collect::<BTreeSet<_>>();
+    assert_eq!(names, sent(1..3));
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -163,6 +163,7 @@ impl Cast {
             gather_ms: 0,
             exchange_ms: self.config.exchange_ms,
             session_idle_ms: FOR_EVER_MS,
+            ..participant::Limits::default()
         };
         // The boot number is part of read locks only, which no request here takes: all starts may share one.
         let config = ParticipantConfig {

@@ -2,10 +2,10 @@
 //!
 //! Only in builds with the feature `canaries`, since what ships can't be broken.
 
-use super::{Failure, Output, Status, progress::Progress, simulate::in_seeds};
+use super::{Failure, Output, Status, progress::Progress, simulate::in_seeds, workload};
 use assent_lab::{
     canaries,
-    simulator::{self, Mixed, Options},
+    simulator::{self, Options},
 };
 use assent_protocol::canary::{self, Canary};
 use clap::Args;
@@ -61,7 +61,8 @@ pub(crate) fn run(args: &CanariesArgs, output: Output) -> Result<Status, Failure
     let mut worst = Status::Holds;
     for (done, canary) in (0..).zip(chosen) {
         progress.at(done, || canary.name().to_owned());
-        let found = canaries::hunt(canary, find, args.seeds);
+        let workload = if canary.rule().starts_with('M') { "messages" } else { "mixed" };
+        let found = canaries::hunt(canary, |seed| find(workload, seed), args.seeds);
         let hunted = Hunted {
             canary: canary.name(),
             rule: canary.rule(),
@@ -75,8 +76,10 @@ pub(crate) fn run(args: &CanariesArgs, output: Output) -> Result<Status, Failure
     Ok(worst)
 }
 
-fn find(seed: u64) -> Option<String> {
-    let failure = simulator::run(&Options::drawn(seed), Box::<Mixed>::default()).err()?;
+fn find(workload: &str, seed: u64) -> Option<String> {
+    let options = Options::drawn(seed);
+    let workload = workload::make(workload, options.participants as u16).ok()?;
+    let failure = simulator::run(&options, workload).err()?;
     Some(format!("{}: {}", failure.property, failure.words))
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Failure, Status};
 use assent_lab::{
-    simulator::Mixed,
+    simulator::{Messages, Mixed},
     workload::Workload,
     workloads::{self, WorkloadOptions},
 };
@@ -10,7 +10,7 @@ use assent_lab::{
 /// All names, as help and errors list them.
 pub(crate) fn names() -> String {
     let mut names: Vec<&str> = workloads::NAMES.to_vec();
-    names.push("mixed");
+    names.extend(["messages", "mixed"]);
     names.sort_unstable();
     names.join(", ")
 }
@@ -19,6 +19,9 @@ pub(crate) fn names() -> String {
 pub(crate) fn make(name: &str, participants: u16) -> Result<Box<dyn Workload>, Failure> {
     if name == "mixed" {
         return Ok(Box::<Mixed>::default());
+    }
+    if name == "messages" {
+        return Ok(Box::<Messages>::default());
     }
     let options = WorkloadOptions { participants, ..WorkloadOptions::default() };
     workloads::by_name(name, &options).ok_or_else(|| {

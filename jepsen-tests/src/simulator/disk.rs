@@ -8,6 +8,7 @@ use assent_protocol::{
         ClientName, Digest, FieldName, Member, NodeId, Peer, RecordId, Sequence, SessionId, Sponsor, TxnId,
         Version,
     },
+    mail::{Envelope, Mailbox, Position, Stored, StreamSequence},
     memory::MemoryStore,
     message::Message,
     operation::Value,
@@ -31,6 +32,8 @@ pub(crate) enum Durable {
     Ended(ClientName, ClientRecord),
     /// Which sessions were granted.
     Granted(ClientName, SessionId),
+    /// Something of messages; noted behind what the same batch holds of transactions.
+    Mail(Box<Write>),
 }
 
 impl Durable {
@@ -62,7 +65,18 @@ impl Durable {
             | Write::PutMember(..)
             | Write::DeleteMember(..)
             | Write::DeleteField(..)
-            | Write::DeleteWatermark(..) => None,
+            | Write::DeleteWatermark(..)
+            | Write::PutMailbox(..) => None,
+            Write::PutWaiting(..)
+            | Write::DeleteWaiting(..)
+            | Write::PutOutgoing(..)
+            | Write::DeleteOutgoing(..)
+            | Write::PutAcknowledged(..)
+            | Write::PutArrived(..)
+            | Write::PutMessage(..)
+            | Write::DeleteMessage(..)
+            | Write::PutDead(..)
+            | Write::DeleteDead(..) => Some(Durable::Mail(Box::new(write.clone()))),
         }
     }
 }
@@ -88,6 +102,7 @@ pub(super) struct Disk {
     store: MemoryStore,
     /// What is noted of each batch that is not durable, by the number of the batch.
     noted: VecDeque<(u64, Durable)>,
+    noted_mail: VecDeque<(u64, Durable)>,
     batches_written: u64,
     batches_durable: u64,
     syncing: Option<(usize, Outbox)>,
@@ -166,6 +181,7 @@ impl Disk {
         self.store.crash_keeping(kept);
         self.note_durable(kept as u64, durable);
         self.noted.clear();
+        self.noted_mail.clear();
         self.batches_written = self.batches_durable;
         self.syncing = None;
         self.gathered.clear();
@@ -173,10 +189,14 @@ impl Disk {
     }
 
     fn note_durable(&mut self, batches: u64, durable: &mut Vec<Durable>) {
-        self.batches_durable += batches;
-        while self.noted.front().is_some_and(|(batch, _)| *batch < self.batches_durable) {
-            durable.extend(self.noted.pop_front().map(|(_, noted)| noted));
+        for batch in self.batches_durable..self.batches_durable + batches {
+            for queue in [&mut self.noted, &mut self.noted_mail] {
+                while queue.front().is_some_and(|(of, _)| *of == batch) {
+                    durable.extend(queue.pop_front().map(|(_, noted)| noted));
+                }
+            }
         }
+        self.batches_durable += batches;
     }
 }
 
@@ -218,6 +238,23 @@ impl Store for Disk {
         self.store.records_after(table, after, limit)
     }
 
+    fn outgoing(&self, mailbox: &Mailbox, sequence: StreamSequence) -> Option<Envelope> {
+        self.store.outgoing(mailbox, sequence)
+    }
+
+    fn mail(&self, mailbox: &Mailbox, position: Position) -> Option<Stored> {
+        self.store.mail(mailbox, position)
+    }
+
+    fn dead_after(
+        &self,
+        mailbox: &Mailbox,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Vec<(Position, Stored)> {
+        self.store.dead_after(mailbox, after, limit)
+    }
+
     fn write(&mut self, write: Write) {
         match &write {
             Write::PutTxn(txn, _) if self.store.txn(txn).is_none() => self.held += 1,
@@ -225,7 +262,9 @@ impl Store for Disk {
             _ => {}
         }
         if let Some(durable) = Durable::of(&write) {
-            self.noted.push_back((self.batches_written, durable));
+            let queue =
+                if matches!(durable, Durable::Mail(_)) { &mut self.noted_mail } else { &mut self.noted };
+            queue.push_back((self.batches_written, durable));
         }
         self.store.write(write);
     }

@@ -253,6 +253,14 @@ options! {
     tells_max: u64 = 4, 0..=16;
     /// How long a coordinator tries what it can't decide, in milliseconds.
     settle_ms: u64 = 60_000, 1..=10 * MINUTE_MS;
+    /// Messages that the outbox of a participant takes.
+    outbox_max: u64 = 1_000_000, 1..=1_000_000_000;
+    /// A stream of which nothing was heard for this long is sent again, in milliseconds.
+    relay_retry_ms: u64 = 1_000, 1..=60_000;
+    /// Consumers that crash and come back, with a journal or without.
+    consumer_crashes: u64 = 0, 0..=1000;
+    /// Consumers that lose their connections.
+    consumer_disconnects: u64 = 0, 0..=1000;
     /// After so many steps of a node its memory is compared with its disk; also at each crash, start, and at the end.
     check_every: u64 = 40, 1..=1_000_000;
 }

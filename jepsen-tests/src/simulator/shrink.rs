@@ -12,7 +12,9 @@ const SEEDS_PER_CANDIDATE: u64 = 6;
 const RUNS_MAX: u64 = 1_500;
 
 /// What a fault's count becomes when it is taken away, by its name; and sizes, which go down step by step.
-const FAULTS: [&str; 27] = [
+const FAULTS: [&str; 29] = [
+    "consumer_crashes",
+    "consumer_disconnects",
     "wall_jumps",
     "wall_skew_ms_max",
     "drift_ppm_max",

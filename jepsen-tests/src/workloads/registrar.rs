@@ -192,7 +192,9 @@ impl Registrar {
             | Operation::Delete { .. }
             | Operation::Append { .. }
             | Operation::Add { .. }
-            | Operation::Read { .. } => {}
+            | Operation::Read { .. }
+            | Operation::Send { .. }
+            | Operation::Acknowledge { .. } => {}
         }
     }
 }

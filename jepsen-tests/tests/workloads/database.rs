@@ -154,7 +154,9 @@ fn unbind(operation: &mut Operation) {
         | Operation::Set { .. }
         | Operation::Delete { .. }
         | Operation::Append { .. }
-        | Operation::Read { .. } => {}
+        | Operation::Read { .. }
+        | Operation::Send { .. }
+        | Operation::Acknowledge { .. } => {}
     }
 }
 
@@ -172,5 +174,10 @@ fn word(kind: RefusalKind) -> &'static str {
         RefusalKind::MemberAbsent => "member_absent",
         RefusalKind::WrongType => "wrong_type",
         RefusalKind::TooLarge => "too_large",
+        RefusalKind::MessageAbsent
+        | RefusalKind::LeaseLost
+        | RefusalKind::ForeignLease
+        | RefusalKind::MailboxAbsent
+        | RefusalKind::OutboxFull => unreachable!("no workload here sends or acknowledges"),
     }
 }

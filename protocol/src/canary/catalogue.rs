@@ -233,4 +233,38 @@ catalogue! {
     WoundsNotSent "wounds-not-sent" Locks Machine "no sponsor is asked to give way to an older transaction";
     /// They stand beside free locks until a timer finds them.
     QueueNotWoken "queue-not-woken" Locks Machine "who waits is not woken when locks are given back";
+
+    /// Its own messages come later, and took their place before.
+    ReleasedPastDoubt "released-past-doubt" M1 Machine
+        "a message is released although one of its key that voted earlier is in doubt";
+    /// A crash loses what its transaction has committed.
+    WaitingNotStored "waiting-not-stored" M1 Machine "a message that waits for a vote in front is kept in memory only";
+    /// Consumers act on what never happened.
+    AbortReleased "abort-released" M1 Machine "messages of an aborted transaction are released";
+    /// A crash takes the number back, and another message gets it.
+    NumberBeforeSync "number-before-sync" M2 Runtime "a message leaves before its number is synced";
+    /// The receiver takes the second one for the first, which it has.
+    NumberGivenTwice "number-given-twice" M2 Machine
+        "a restart forgets the last number of a stream that was given and not acknowledged";
+    /// A crash between the two makes the same messages arrive again.
+    FilterStoredApart "filter-stored-apart" M3 Machine
+        "the last number of a stream is stored with the next batch, not with its messages";
+    /// The source drops what a crash of the receiver loses.
+    ArrivalBeforeSync "arrival-before-sync" M3 Runtime "an arrival is told to the source before it is synced";
+    /// What was lost on the way never comes.
+    GapSkipped "gap-skipped" M3 Machine "a batch is taken although messages in front of it are missing";
+    /// Somebody else works on it, and it may be gone already.
+    DeliveredInDoubt "delivered-in-doubt" M4 Machine
+        "a message whose lease ends is delivered again while a transaction that acknowledges it is in doubt";
+    /// The one that failed comes after those that it was in front of.
+    KeyPassedOnFailure "key-passed-on-failure" M4 Machine
+        "while a message rests after a failure, the next of its key is delivered";
+    /// A crash brings back what was acknowledged on receipt, and was delivered.
+    DeliveredBeforeSync "delivered-before-sync" M4 Runtime "messages are delivered before the batch is synced";
+    /// An abort does not bring it back.
+    AcknowledgedWithVote "acknowledged-with-vote" M5 Machine "a message is finished with the vote, not with the commit";
+    /// Two consumers both take effect.
+    LeaseNotChecked "lease-not-checked" M5 Machine "a transaction acknowledges whatever it names";
+    /// The first one is overwritten.
+    DeadPlaceGiven "dead-place-given" M6 Machine "a restart gives the place of a dead letter to a new message";
 }

@@ -96,7 +96,6 @@ pub enum Unleased {
 }
 
 impl Default for MailboxState {
-    /// A mailbox in which there was never a message: places begin at 1.
     fn default() -> Self {
         MailboxState::new(Position(1))
     }
@@ -353,6 +352,36 @@ impl MailboxState {
                 self.ready.insert(position);
             }
         }
+    }
+
+    /// Lets the next of its key come first, as nothing does but a canary.
+    pub(crate) fn pass(&mut self, position: Position) {
+        let key = self.entries.get(&position).and_then(|entry| entry.key.as_ref());
+        let line = key.and_then(|key| self.lines.get(key));
+        if let Some(next) = line.and_then(|line| line.range(position.next()..).next()).copied() {
+            self.come_first(next);
+        }
+    }
+
+    /// Says what another one holds otherwise: leases and rests apart, which a restart may lose.
+    pub fn check_same(&self, other: &MailboxState) -> Result<(), alloc::string::String> {
+        let content = |state: &MailboxState| -> alloc::vec::Vec<_> {
+            let entries = state.entries.iter();
+            entries.map(|(position, entry)| (*position, entry.key.clone(), entry.failed)).collect()
+        };
+        let (known, held) = (content(self), content(other));
+        if known != held || self.dead != other.dead {
+            return Err(alloc::format!(
+                "{known:?} and {} dead letters are known, {held:?} and {} are stored",
+                self.dead,
+                other.dead
+            ));
+        }
+        // Places below the last one may be given again, but never one that is taken.
+        if other.next > self.next {
+            return Err(alloc::format!("the next place is {}, and stored {}", self.next, other.next));
+        }
+        Ok(())
     }
 
     /// Says what is not as it must be.

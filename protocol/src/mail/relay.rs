@@ -77,6 +77,11 @@ impl Stream {
         self.sizes.is_empty()
     }
 
+    /// Whether another one has given, and knows to have arrived, the same numbers.
+    pub fn is_same(&self, other: &Stream) -> bool {
+        (self.acked, &self.sizes) == (other.acked, &other.sizes)
+    }
+
     /// Whether something was sent that is not acknowledged.
     pub fn is_under_way(&self) -> bool {
         self.sent > self.acked

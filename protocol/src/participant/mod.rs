@@ -283,7 +283,7 @@ impl Participant {
     pub fn recover<S: Store>(config: ParticipantConfig, recovered: Recovered, store: &S, now: Time) -> Self {
         let mut participant = Participant {
             sessions: Sessions::recover(recovered.watermarks, recovered.clients, recovered.grants, now),
-            mail: Mail::recover(recovered.mail, Stamp(u64::from(config.started_s) * 1_000_000)),
+            mail: Mail::recover(recovered.mail, Stamp(u64::from(config.started_s) * 1_000_000), now),
             config,
             entries: BTreeMap::new(),
             readings: BTreeMap::new(),
@@ -415,7 +415,7 @@ impl Participant {
             Message::RelayHeld { mailbox, last, intake } => {
                 self.on_relay_held(from, &mailbox, last, intake, turn);
             }
-            Message::Receive(receive) => self.on_receive(from, receive, turn),
+            Message::Receive(receive) => self.on_receive(from, *receive, turn),
             Message::Finish { request, mailbox, deliveries, how } => {
                 self.on_finish(from, request, &mailbox, &deliveries, &how, turn);
             }

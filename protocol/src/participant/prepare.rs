@@ -152,6 +152,7 @@ impl Participant {
             self.locks.hold(&age, plan);
         }
         let position = self.hold_mail(&subject.txn, &prepare.steps, None);
+        self.acknowledge_with_vote(&prepare.steps, turn);
         let yes = Yes {
             position,
             digest: subject.digest,

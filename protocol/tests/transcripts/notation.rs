@@ -1,5 +1,6 @@
 //! The short way in which transcripts write messages, writes and operations, and its reader for operations.
 
+use crate::mail;
 use assent_protocol::{
     ids::{Digest, FieldName, Member, NodeId, RecordId, Sponsor, Subject, TxnId, Version},
     message::{Held, LockStamp, Message, SponsorAnswer},
@@ -131,7 +132,7 @@ impl Contents {
                 let held = if *held { "held" } else { "not held" };
                 format!("confirmed {} sponsor {} {held}", self.of(subject), sponsor(*by))
             }
-            other => about_sessions(other),
+            other => mail::message(other).unwrap_or_else(|| about_sessions(other)),
         }
     }
 
@@ -161,6 +162,7 @@ impl Contents {
                 let open: Vec<String> = granted.open.iter().map(ToString::to_string).collect();
                 format!("granted to {client} up to {}, open [{}]", granted.last, open.join(" "))
             }
+            other => mail::write(other).expect("everything else is about messages"),
         }
     }
 
@@ -286,6 +288,11 @@ fn refusal(refusal: &Refusal) -> String {
         RefusalKind::MemberAbsent => "member is not there",
         RefusalKind::WrongType => "has another type",
         RefusalKind::TooLarge => "is too large",
+        RefusalKind::MessageAbsent => "no such message",
+        RefusalKind::LeaseLost => "lease lost",
+        RefusalKind::ForeignLease => "foreign lease",
+        RefusalKind::MailboxAbsent => "no such mailbox",
+        RefusalKind::OutboxFull => "outbox full",
     };
     let field = refusal.field.as_ref().map(|field| format!(" {field}")).unwrap_or_default();
     let member = refusal.member.as_ref().map(|member| format!(" {member}")).unwrap_or_default();
@@ -366,10 +373,11 @@ fn operation(operation: &Operation) -> String {
             Selection::Count(field) => format!("count {record} {field}"),
             Selection::Member(field, member) => format!("member {record} {field} {member}"),
         },
+        Operation::Send { .. } | Operation::Acknowledge { .. } => mail::operation(operation),
     }
 }
 
-fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+pub(crate) fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("{text:?} can't be read"))
 }
 
@@ -379,6 +387,9 @@ fn typed(text: &str) -> Value {
 
 /// Reads one operation, in the notation in which it is printed.
 pub(crate) fn read_operation(text: &str) -> Result<Operation, String> {
+    if let Some(about_messages) = mail::read_operation(text) {
+        return about_messages;
+    }
     let words: Vec<&str> = text.split_whitespace().collect();
     let bound = |name: &str| words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
     let plain: Vec<&str> =

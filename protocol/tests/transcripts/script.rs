@@ -1,6 +1,7 @@
 //! Reads the commands of a scenario and carries them out on the stage.
 
 use crate::{
+    mail,
     notation::{COORDINATORS_FROM, node, read_operation},
     stage::{Choice, Settings, Stage},
 };
@@ -99,6 +100,14 @@ impl Script {
             ("up", [one, two]) => self.stage()?.up(node(one)?, node(two)?),
             ("disk", [name, "full"]) => self.stage()?.accepting(node(name)?, false),
             ("disk", [name, "free"]) => self.stage()?.accepting(node(name)?, true),
+            ("receive" | "finish" | "release" | "extend" | "redrive" | "purge", [client, mailbox, rest @ ..]) => {
+                let (mailbox, message) = mail::read_request(verb, mailbox, rest)?;
+                let to = self.stage()?.directory().locate(mailbox.record());
+                let client = ClientName::new(client).map_err(|wrong| format!("{wrong}"))?;
+                self.stage()?.client(&client, to, message)
+            }
+            ("copy", [name]) => self.stage()?.copy_disk(node(name)?, false),
+            ("put-back", [name]) => self.stage()?.copy_disk(node(name)?, true),
             ("show", nodes) => nodes.iter().try_for_each(|name| self.stage()?.show(node(name)?)),
             _ => Err("no such command".to_string()),
         }
@@ -191,12 +200,13 @@ fn operations(text: &str) -> Result<Vec<Operation>, String> {
 }
 
 fn settings(text: &str) -> Result<Settings, String> {
-    let mut settings = Settings { coordinators: 1, participants: 2, waiting_max: 4096 };
+    let mut settings = Settings { coordinators: 1, participants: 2, waiting_max: 4096, outbox_max: 1_000 };
     for word in text.split_whitespace() {
         match word.split_once('=') {
             Some(("coordinators", number)) => settings.coordinators = read_number(number)? as u16,
             Some(("participants", number)) => settings.participants = read_number(number)? as u16,
             Some(("waiting_max", number)) => settings.waiting_max = read_number(number)? as usize,
+            Some(("outbox_max", number)) => settings.outbox_max = read_number(number)?,
             _ => return Err(format!("no such setting: {word}")),
         }
     }

@@ -5,6 +5,7 @@ use assent_protocol::{
     coordinator::{self, Coordinator, CoordinatorConfig},
     directory::Directory,
     ids::{ClientName, FieldName, Incarnation, NodeId, Peer, RecordId, Stamp, Time, Version},
+    mail::{Envelope, Mailbox, Position, Stored, StreamSequence},
     memory::MemoryStore,
     message::Message,
     operation::{FieldContent, Operation, ReadResult, Selection, Step, Value},
@@ -50,6 +51,15 @@ impl Store for Disk {
     ) -> Vec<(RecordId, Version)> {
         self.store.records_after(table, after, limit)
     }
+    fn outgoing(&self, mailbox: &Mailbox, sequence: StreamSequence) -> Option<Envelope> {
+        self.store.outgoing(mailbox, sequence)
+    }
+    fn mail(&self, mailbox: &Mailbox, position: Position) -> Option<Stored> {
+        self.store.mail(mailbox, position)
+    }
+    fn dead_after(&self, mailbox: &Mailbox, after: Option<Position>, limit: usize) -> Vec<(Position, Stored)> {
+        self.store.dead_after(mailbox, after, limit)
+    }
     fn write(&mut self, write: Write) {
         self.written.push(write.clone());
         self.store.write(write);
@@ -94,6 +104,7 @@ pub(crate) struct Settings {
     pub(crate) coordinators: u16,
     pub(crate) participants: u16,
     pub(crate) waiting_max: usize,
+    pub(crate) outbox_max: u64,
 }
 
 pub(crate) struct Stage {
@@ -108,6 +119,8 @@ pub(crate) struct Stage {
     connections: BTreeMap<(ClientName, NodeId), u64>,
     next_connection: u64,
     contents: Contents,
+    /// Copies of disks, as somebody may make and restore them.
+    copies: BTreeMap<NodeId, MemoryStore>,
     lines: Vec<String>,
 }
 
@@ -122,6 +135,8 @@ impl Stage {
         let participants: Vec<NodeId> = (1..=settings.participants).map(NodeId).collect();
         let place = |index: usize| participants[index.min(participants.len() - 1)];
         let tables = (0..).zip(TABLES).map(|(index, table)| (table.to_string(), vec![place(index)]));
+        // Mailboxes are where courses are.
+        let tables = tables.chain([("mailbox".to_string(), vec![place(1)])]);
         let directory = Directory::new(tables.collect(), participants.clone());
         let mut stage = Stage {
             settings,
@@ -134,6 +149,7 @@ impl Stage {
             connections: BTreeMap::new(),
             next_connection: 1,
             contents: Contents::default(),
+            copies: BTreeMap::new(),
             lines: Vec::new(),
         };
         for node in participants {
@@ -169,10 +185,14 @@ impl Stage {
     }
 
     fn participant(&self, node: NodeId, start: u64, store: MemoryStore) -> Machine {
-        let limits =
-            participant::Limits { waiting_max: self.settings.waiting_max, ..participant::Limits::default() };
+        let limits = participant::Limits {
+            waiting_max: self.settings.waiting_max,
+            outbox_messages_max: self.settings.outbox_max,
+            ..participant::Limits::default()
+        };
+        let started_s = (self.now.0 / 1_000_000) as u32;
         let config =
-            ParticipantConfig { node, boot: start, started_s: 0, directory: self.directory.clone(), limits };
+            ParticipantConfig { node, boot: start, started_s, directory: self.directory.clone(), limits };
         let machine = Box::new(Participant::recover(config, store.recover(), &store, self.now));
         Machine::Participant {
             machine,
@@ -198,6 +218,19 @@ impl Stage {
                 disk.store.write(write);
             }
             disk.store.sync();
+        }
+        Ok(())
+    }
+
+    /// What a participant's disk holds now, or held then: an older copy is put back.
+    pub(crate) fn copy_disk(&mut self, id: NodeId, back: bool) -> Result<(), String> {
+        let Machine::Participant { disk, .. } = &mut self.nodes.get_mut(&id).ok_or("no such node")?.machine else {
+            return Err("a coordinator has no disk".to_string());
+        };
+        if back {
+            disk.store = self.copies.get(&id).cloned().ok_or("no copy was made")?;
+        } else {
+            self.copies.insert(id, disk.store.clone());
         }
         Ok(())
     }
@@ -404,7 +437,7 @@ impl Stage {
     fn input(&mut self, id: NodeId, input: Input) -> Result<(), String> {
         self.one_input(id, input)?;
         // As a node's loop does: what is due is done before it waits again.
-        while self.nodes[&id].next_wake().is_some_and(|due| due <= self.now) {
+        while self.nodes[&id].up && self.nodes[&id].next_wake().is_some_and(|due| due <= self.now) {
             self.one_input(id, Input::Tick)?;
         }
         Ok(())
@@ -413,6 +446,7 @@ impl Stage {
     fn one_input(&mut self, id: NodeId, input: Input) -> Result<(), String> {
         let (now, wall) = (self.now, self.wall());
         let mut out = Vec::new();
+        let mut fault = None;
         let node = self.node(id)?;
         let written = match &mut node.machine {
             Machine::Coordinator(machine) => {
@@ -425,6 +459,8 @@ impl Stage {
                 waiting.append(&mut out);
                 let stored = disk.store.recover().txns.into_iter().collect();
                 machine.check_invariants(&disk.store, &stored)?;
+                machine.check_stored_mail(&disk.store.recover(), &disk.store)?;
+                fault = machine.fault().map(ToString::to_string);
                 if disk.store.is_synced() {
                     out = std::mem::take(waiting);
                 }
@@ -434,6 +470,11 @@ impl Stage {
         if !written.is_empty() {
             let written: Vec<String> = written.iter().map(|write| self.contents.write(write)).collect();
             self.line(format!("{} writes: {}", name(id), written.join(", ")));
+        }
+        if let Some(fault) = fault {
+            // Whoever runs it stops it.
+            self.line(format!("{} stops: {fault}", name(id)));
+            return self.crash(id, false);
         }
         self.send(id, out)
     }
@@ -510,6 +551,9 @@ impl Stage {
                 if locked > 0 {
                     lines.push(format!("records locked or waited for: {locked}"));
                 }
+                let mail = ["outbox_messages", "outbox_waiting", "mailbox_messages", "dead_letters"];
+                let held = sizes.iter().filter(|(name, size)| mail.contains(name) && *size > 0);
+                lines.extend(held.map(|(name, size)| format!("{name} {size}")));
                 for (record, version) in disk.store.records_after(None, None, 100) {
                     lines.push(format!("{record} v{version}{}", fields(&disk.store, &record)));
                 }
@@ -563,7 +607,8 @@ fn for_participant(input: Input) -> participant::Input {
         Input::Up(node) => participant::Input::Up(node),
         Input::Down(node) => participant::Input::Down(Peer::Node(node)),
         Input::Accepting(accepting) => participant::Input::Accepting(accepting),
-        Input::Tick | Input::ClientUp(..) => participant::Input::Tick,
+        Input::ClientUp(connection, client) => participant::Input::Client(connection, client),
+        Input::Tick => participant::Input::Tick,
     }
 }
 

@@ -43,7 +43,8 @@ fn mailbox() -> impl Strategy<Value = Mailbox> {
 }
 
 fn envelope(txn: TxnId, operation: u16, mailbox: Mailbox, payload: usize) -> Envelope {
-    let key = (operation % 3 > 0).then(|| MessageKey::new(&format!("k{operation}")).expect("valid"));
+    let key =
+        (!operation.is_multiple_of(3)).then(|| MessageKey::new(&format!("k{operation}")).expect("valid"));
     let payload = vec![operation as u8; payload];
     let draft = Draft { mailbox, key, headers: Default::default(), payload, delay_ms: u32::from(operation) };
     Envelope { id: MessageId { txn, operation }, sent: Stamp(7), draft: Arc::new(draft) }

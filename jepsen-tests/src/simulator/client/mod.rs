@@ -3,6 +3,7 @@
 //! A client asks any coordinator, and asks again until it has an answer (`request.rs`). It may give up, crash and replay
 //! its journal, or die. Its watermark is the smallest request outstanding, as DESIGN's "Client sessions" says.
 
+mod consumer;
 mod request;
 mod session;
 
@@ -10,7 +11,7 @@ use super::{history::Recorder, options::Options, properties::Asked, routes::Rout
 use crate::{
     history::Kind,
     random::Random,
-    workload::{Completion, Invocation, Workload},
+    workload::{Completion, Invocation, Taking, Workload},
 };
 use assent_protocol::{
     canary::{Canary, broken},
@@ -19,6 +20,7 @@ use assent_protocol::{
     message::Message,
     outcome::Answer,
 };
+use consumer::Consumer;
 use request::{Conclusion, Request};
 use session::Session;
 use std::collections::VecDeque;
@@ -50,6 +52,8 @@ enum Source {
     Workload(u64),
     /// These, each until it is committed.
     Script(VecDeque<Invocation>),
+    /// Messages that it takes.
+    Mailbox(Box<Consumer>),
 }
 
 struct Process {
@@ -113,6 +117,25 @@ impl Client {
         Client::with("auditor".into(), Source::Script(VecDeque::new()), 1, next_process)
     }
 
+    /// A client that takes messages.
+    pub(super) fn consumer(index: u64, taking: Taking, next_process: &mut u64) -> Self {
+        let processes = u64::from(taking.max.min(2));
+        let source = Source::Mailbox(Box::new(Consumer::new(index, taking)));
+        Client::with(format!("consumer{}", index + 1), source, processes, next_process)
+    }
+
+    /// It takes no message more. Nothing, for others.
+    pub(super) fn stop(&mut self) {
+        if let Source::Mailbox(consumer) = &mut self.source {
+            consumer.stopped = true;
+        }
+    }
+
+    /// Whether it takes messages still.
+    pub(super) fn consumes(&self) -> bool {
+        matches!(&self.source, Source::Mailbox(consumer) if !consumer.stopped)
+    }
+
     fn with(name: String, source: Source, processes: u64, next_process: &mut u64) -> Self {
         let processes =
             (0..processes).map(|_| Process { number: number(next_process), busy: false, ready_us: 0 });
@@ -140,6 +163,7 @@ impl Client {
         match &self.source {
             Source::Workload(left) => *left > 0,
             Source::Script(script) => !script.is_empty(),
+            Source::Mailbox(consumer) => !consumer.stopped,
         }
     }
 
@@ -181,6 +205,9 @@ impl Client {
             State::Alive => {}
         }
         self.tend_sessions(desk, sends);
+        if let Source::Mailbox(consumer) = &mut self.source {
+            consumer.turn(desk, sends);
+        }
         self.begin_requests(desk);
         self.ask(desk, sends);
         self.next_turn()
@@ -194,7 +221,11 @@ impl Client {
         let due = self.requests.iter().map(Request::due_us);
         let sessions = self.sessions.iter().map(Session::due_us);
         let opening = (work && !usable && self.sessions.is_empty()).then_some(0);
-        ready.chain(due).chain(sessions).chain(opening).min()
+        let mailbox = match &self.source {
+            Source::Mailbox(consumer) => Some(consumer.due_us()),
+            Source::Workload(_) | Source::Script(_) => None,
+        };
+        ready.chain(due).chain(sessions).chain(opening).chain(mailbox).min()
     }
 
     /// Idle processes take their next operation.
@@ -213,6 +244,7 @@ impl Client {
                     next
                 }
                 Source::Script(script) => script.pop_front(),
+                Source::Mailbox(consumer) => consumer.next(process, desk),
             };
             match invocation {
                 Some(invocation) => self.begin(session, process, invocation, desk),
@@ -311,8 +343,13 @@ impl Client {
                     self.on_answer(place, answer, desk);
                 }
             }
-            // Coordinators say nothing else to clients.
-            _ => {}
+            other => {
+                if let Source::Mailbox(consumer) = &mut self.source
+                    && consumer.on_message(other, desk)
+                {
+                    self.processes.iter_mut().for_each(|process| process.ready_us = desk.now_us);
+                }
+            }
         }
     }
 
@@ -381,6 +418,10 @@ impl Client {
         if kind == Kind::Info {
             own.number = number(desk.next_process);
         }
+        if let Source::Mailbox(consumer) = &mut self.source {
+            consumer.ended(process, &completion, desk);
+            own.ready_us = desk.now_us + 1;
+        }
         if let Source::Script(script) = &mut self.source {
             own.ready_us = desk.now_us + 1_000;
             if kind != Kind::Ok {
@@ -399,6 +440,9 @@ impl Client {
                 self.conclude(place, Conclusion::Unknown("crash"), desk);
             }
         }
+        if let Source::Mailbox(consumer) = &mut self.source {
+            consumer.crash();
+        }
         if journal && until_us.is_some() {
             self.requests.retain(|request| request.writes && request.is_sent());
             self.requests.iter_mut().for_each(Request::replay);
@@ -412,6 +456,9 @@ impl Client {
 
     /// Its connection to this coordinator is lost: it asks another one soon.
     pub(super) fn on_lost(&mut self, coordinator: usize, now_us: u64, random: &mut Random) {
+        if let Source::Mailbox(consumer) = &mut self.source {
+            consumer.on_lost(now_us);
+        }
         for request in &mut self.requests {
             request.on_lost(coordinator, now_us, random);
         }

@@ -113,7 +113,12 @@ impl Request {
     }
 
     pub(super) fn asked(&self) -> Asked<'_> {
-        Asked { subject: &self.subject, writes: self.writes, twin: self.twin }
+        Asked {
+            subject: &self.subject,
+            writes: self.writes,
+            twin: self.twin,
+            operations: &self.invocation.operations,
+        }
     }
 
     /// It must be committed some time: nobody gives it up, and it has all the time it needs.

@@ -43,6 +43,10 @@ pub(crate) trait Machine: Send {
     fn held(&self) -> usize;
     /// What it would still have to forget, in words; none if nothing.
     fn left(&self, now: Time) -> Option<String>;
+    /// Messages that are kept.
+    fn mail(&self, _now: Time) -> u64 {
+        0
+    }
     /// Transactions that are not decided here.
     fn undecided(&self, now: Time) -> Vec<InDoubt>;
     /// Counts since the process started.

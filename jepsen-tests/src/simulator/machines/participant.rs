@@ -8,6 +8,9 @@ use assent_protocol::{
     participant::{self, Limits, Participant, ParticipantConfig},
 };
 
+/// What a participant counts of messages that it keeps.
+const MAIL: [&str; 3] = ["outbox_messages", "mailbox_messages", "dead_letters"];
+
 struct ParticipantNode {
     config: ParticipantConfig,
     machine: Participant,
@@ -22,6 +25,8 @@ pub(super) fn machine(node: NodeId, options: &Options, directory: &Directory) ->
         waiting_max: options.waiting_max as usize,
         exchange_ms: options.exchange_ms,
         session_idle_ms: options.session_idle_ms,
+        outbox_messages_max: options.outbox_max,
+        relay_retry_ms: options.relay_retry_ms,
         ..Limits::default()
     };
     let config = ParticipantConfig { node, boot: 0, started_s: 1_000, directory: directory.clone(), limits };
@@ -48,7 +53,7 @@ impl Machine for ParticipantNode {
             Input::Down(peer) => participant::Input::Down(peer),
             Input::Tick => participant::Input::Tick,
             Input::Accepting(accepting) => participant::Input::Accepting(accepting),
-            Input::ClientUp(..) => return,
+            Input::ClientUp(connection, name) => participant::Input::Client(connection, name),
         };
         self.machine.handle(now, input, &mut self.disk, out);
         // Nobody publishes them here.
@@ -64,7 +69,12 @@ impl Machine for ParticipantNode {
     }
 
     fn check(&self) -> Result<(), String> {
-        let stored = self.disk.store().recover().txns;
+        let recovered = self.disk.store().recover();
+        self.machine.check_stored_mail(&recovered, &self.disk)?;
+        if let Some(fault) = self.machine.fault() {
+            return Err(fault.to_string());
+        }
+        let stored = recovered.txns;
         escrow::check(&self.disk, &stored)?;
         let stored = stored.into_iter().collect();
         self.machine.check_invariants(&self.disk, &stored)?;
@@ -86,8 +96,14 @@ impl Machine for ParticipantNode {
         // What is known of sessions, and boundaries of time, are not about a transaction.
         let counts = ["in_doubt", "waiting", "transactions_held", "records_locked"];
         let sizes = self.machine.sizes(now);
-        let left: Vec<_> = sizes.iter().filter(|(name, size)| counts.contains(name) && *size > 0).collect();
+        let left = |(name, size): &&(&str, u64)| (counts.contains(name) || MAIL.contains(name)) && *size > 0;
+        let left: Vec<_> = sizes.iter().filter(left).collect();
         if left.is_empty() { None } else { Some(format!("{left:?}")) }
+    }
+
+    fn mail(&self, now: Time) -> u64 {
+        let sizes = self.machine.sizes(now);
+        sizes.iter().filter(|(name, _)| MAIL.contains(name)).map(|(_, size)| size).sum()
     }
 
     fn undecided(&self, now: Time) -> Vec<InDoubt> {

@@ -19,7 +19,20 @@ impl Options {
             options.draw_network(random);
             options.draw_nodes(random);
         }
+        options.draw_mail(&mut Random::new(seed ^ 0x6d61_696c));
         options
+    }
+
+    /// Of a sequence of its own, since it came later: what seeds draw besides stays as it is.
+    fn draw_mail(&mut self, random: &mut Random) {
+        if random.chance(120) {
+            self.outbox_max = 2 + random.below(5);
+        }
+        self.relay_retry_ms = *random.pick(&[5, 40, 200, 1_000]);
+        if self.lasting == Lasting::None && self.patient == 0 {
+            self.consumer_crashes = if random.chance(400) { 1 + random.below(4) } else { 0 };
+            self.consumer_disconnects = if random.chance(300) { 1 + random.below(4) } else { 0 };
+        }
     }
 
     fn draw_sizes(&mut self, random: &mut Random) {

@@ -84,6 +84,7 @@ impl Facts {
             Durable::Granted(client, last) => {
                 self.granted.insert((client.clone(), node), *last);
             }
+            Durable::Mail(_) => {}
         }
     }
 

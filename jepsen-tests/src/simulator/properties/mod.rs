@@ -7,6 +7,7 @@ mod commit;
 mod durable;
 mod facts;
 mod forgetting;
+mod mail;
 mod once;
 mod sessions;
 
@@ -16,6 +17,7 @@ use super::disk::Durable;
 use assent_protocol::{
     ids::{ClientName, NodeId, Peer, Subject},
     message::Message,
+    operation::Operation,
     outcome::Answer,
 };
 
@@ -27,6 +29,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) writes: bool,
     /// Its id stands for something else already, on purpose.
     pub(crate) twin: bool,
+    /// What it does.
+    pub(crate) operations: &'a [Operation],
 }
 
 /// A property. What is not implemented is of no interest to it.
@@ -57,6 +61,11 @@ pub(crate) trait Property: Send {
 
     /// Something is durable now; the facts don't hold it yet.
     fn on_durable(&mut self, _facts: &Facts, _node: NodeId, _durable: &Durable) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Everything has come to its end.
+    fn on_end(&mut self) -> Result<(), String> {
         Ok(())
     }
 
@@ -95,6 +104,8 @@ impl Properties {
             Box::new(forgetting::Forgetting),
             Box::<answers::Answers>::default(),
             Box::<sessions::Sessions>::default(),
+            Box::<mail::deliveries::Deliveries>::default(),
+            Box::<mail::streams::Streams>::default(),
         ];
         Properties { facts: Facts::default(), all }
     }
@@ -120,6 +131,10 @@ impl Properties {
 
     pub(crate) fn answered(&mut self, subject: &Subject, answer: &Answer) -> Result<(), Violation> {
         self.each(|property, facts| property.on_answer(facts, subject, answer))
+    }
+
+    pub(crate) fn ended(&mut self) -> Result<(), Violation> {
+        self.each(|property, _| property.on_end())
     }
 
     fn each(

@@ -151,6 +151,22 @@ impl World<'_> {
             let client = self.any_client();
             self.plan("client death", What::ClientDeath(client), 0);
         }
+        if self.consumed {
+            self.plan_consumer_faults();
+        }
+    }
+
+    fn plan_consumer_faults(&mut self) {
+        let options = self.options.clone();
+        for _ in 0..options.consumer_crashes {
+            let (client, journal) = (self.any_consumer(), self.fault_random.chance(500));
+            let what = What::ClientCrash { client, journal };
+            self.plan("consumer crash", what, options.ms_of_faults * 500);
+        }
+        for _ in 0..options.consumer_disconnects {
+            let client = self.any_consumer();
+            self.plan("consumer disconnect", What::Disconnect(client), 0);
+        }
     }
 
     fn plan_cut(&mut self, kind: &'static str, links: Vec<(usize, usize)>, lasts_us: u64) {

@@ -111,6 +111,8 @@ pub(super) struct World<'w> {
     next_process: u64,
     summary: Summary,
     trace: Option<String>,
+    /// There are consumers of messages.
+    consumed: bool,
 }
 
 /// What a run came to.
@@ -140,7 +142,14 @@ impl<'w> World<'w> {
         clients.extend(
             (0..options.clients as usize).map(|index| Client::new(index, options, &mut next_process)),
         );
+        let mut mail_random = Random::new(options.seed ^ 0x636f_6e73);
+        let consumers = (0..).map_while(|index| Some((index, workload.consumes(index, &mut mail_random)?)));
+        let consumers: Vec<Client> =
+            consumers.map(|(index, taking)| Client::consumer(index, taking, &mut next_process)).collect();
+        let consumed = !consumers.is_empty();
+        clients.extend(consumers);
         World {
+            consumed,
             agenda: Agenda::new(),
             now_us: 1,
             network: Network::new(options, nodes.len()),

@@ -86,6 +86,10 @@ impl World<'_> {
         let (now, wall) = (node.clock.local(self.now_us), node.clock.wall(self.now_us));
         let mut said = Outbox::new();
         node.machine.handle(now, wall, input, &mut said);
+        // As the program does at the end of a turn: what is due now goes into its batch.
+        if self.consumed && node.machine.next_wake().is_some_and(|local| local <= now) {
+            node.machine.handle(now, wall, Input::Tick, &mut said);
+        }
         node.steps += 1;
         let sampled = node.steps.is_multiple_of(self.options.check_every);
         // Nothing, unless a canary says so.

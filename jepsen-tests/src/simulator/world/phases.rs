@@ -52,6 +52,12 @@ impl World<'_> {
             Phase::Lasting if self.now_us >= self.phase_since_us + self.unanswered_us_max() + LASTING_US => {
                 self.heal()?
             }
+            Phase::Healed if self.consumed && self.summary.steps.is_multiple_of(16) && self.is_drained() => {
+                self.clients.iter_mut().for_each(|client| client.stop());
+                for client in 1..self.clients.len() {
+                    self.wake_client(client, 1);
+                }
+            }
             Phase::Healed if self.clients.iter().skip(1).all(|client| client.is_done()) => {
                 let last = self.workload.last();
                 self.clients[AUDITOR].follow(last);
@@ -77,9 +83,20 @@ impl World<'_> {
             for place in 0..self.nodes.len() {
                 self.check_machine(place)?;
             }
+            self.properties.ended()?;
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// Nobody sends anything more, and no message is left.
+    fn is_drained(&self) -> bool {
+        let sends = |client: &&crate::simulator::client::Client| !client.consumes();
+        self.clients.iter().any(|client| client.consumes())
+            && self.clients.iter().skip(1).filter(sends).all(|client| client.is_done())
+            && self.nodes.iter().all(|node| {
+                node.dead || node.up && node.machine.mail(node.clock.local(self.now_us)) == 0
+            })
     }
 
     fn enter(&mut self, phase: Phase) {

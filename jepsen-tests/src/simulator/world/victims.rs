@@ -20,6 +20,12 @@ impl World<'_> {
         1 + self.fault_random.below(self.options.clients) as usize
     }
 
+    /// Any of those that take messages; there is one.
+    pub(super) fn any_consumer(&mut self) -> usize {
+        let first = 1 + self.options.clients as usize;
+        first + self.fault_random.below((self.clients.len() - first) as u64) as usize
+    }
+
     /// Two different nodes.
     pub(super) fn any_link(&mut self) -> (usize, usize) {
         let one = self.any_node();

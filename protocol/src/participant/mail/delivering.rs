@@ -2,10 +2,11 @@
 
 use super::{Participant, relaying::setting};
 use crate::{
+    canary::{Canary, broken},
     ids::{ClientName, FieldName, Member, NodeId, Peer, Stamp},
     mail::{
         Cause, Envelope, FAILURES_KEPT_MAX, Failure, LeaseId, Mailbox, MailboxMark, Position, Stored,
-        mailbox::{Lease, MailboxState, Receiver, State, Unleased},
+        mailbox::{Lease, Receiver, State, Unleased},
         settings,
     },
     message::{Delivery, Finish, MailboxRefusal, Message, Receive},
@@ -49,8 +50,8 @@ impl Participant {
     /// Gives a message the next place in its mailbox.
     pub(super) fn put_message<S: Store>(&mut self, stored: Stored, turn: &mut Turn<'_, S>) {
         let mailbox = stored.mailbox().clone();
-        let due = super::age(stored.due, self.started()).filter(|due| *due > turn.now);
-        let state = self.mail.mailboxes.entry(mailbox.clone()).or_insert_with(|| MailboxState::new(Position(1)));
+        let due = super::age(stored.due, self.started(), self.mail.since).filter(|due| *due > turn.now);
+        let state = self.mail.mailboxes.entry(mailbox.clone()).or_default();
         let position = state.arrive(stored.envelope.draft.key.clone(), due);
         let rests_until = state.rests_until(position);
         turn.store.write(Write::PutMessage(position, Box::new(stored)));
@@ -112,10 +113,10 @@ impl Participant {
     pub(in crate::participant) fn on_receive<S: Store>(
         &mut self,
         from: Peer,
-        receive: Box<Receive>,
+        receive: Receive,
         turn: &mut Turn<'_, S>,
     ) {
-        let Receive { request, mailbox, max, lease_ms, wait_ms } = *receive;
+        let Receive { request, mailbox, max, lease_ms, wait_ms } = receive;
         let refuse = |refusal| Message::Received { request, deliveries: Err(refusal) };
         let consumer = match self.consumer(from, &mailbox, turn.store) {
             Ok(consumer) => consumer,
@@ -123,7 +124,7 @@ impl Participant {
         };
         let until = turn.now.after_ms(u64::from(wait_ms));
         let receiver = Receiver { peer: from, consumer, request, max, lease_ms, until };
-        let state = self.mail.mailboxes.entry(mailbox.clone()).or_insert_with(|| MailboxState::new(Position(1)));
+        let state = self.mail.mailboxes.entry(mailbox.clone()).or_default();
         if !state.ask(receiver) {
             return turn.send(from, refuse(MailboxRefusal::Overloaded));
         }
@@ -280,10 +281,8 @@ impl Participant {
         {
             self.agenda.set(Due::Rest(mailbox.clone(), first), until);
         }
-        // Read back at the next start: from where to look for messages, and which places were given. Those of messages
-        // that are here say so themselves; without the mark, the last one's would be given again when it has left.
-        let was_last = position.next() == state.next();
-        if position.0.is_multiple_of(1024) || state.depth() == 0 || was_last {
+        // Read back at the next start: from where to look for messages.
+        if position.0.is_multiple_of(1024) || state.depth() == 0 {
             self.mark_mailbox(mailbox, turn);
         }
         self.agenda.set_at_latest(Due::Serve(mailbox.clone()), turn.now);
@@ -316,7 +315,12 @@ impl Participant {
             if let Some(state) = self.mail.mailboxes.get_mut(mailbox) {
                 state.dead += 1;
             }
-            return self.leave_mailbox(mailbox, position, turn);
+            self.leave_mailbox(mailbox, position, turn);
+            // No message may come to the place that the dead letter keeps.
+            if !broken(Canary::DeadPlaceGiven) {
+                self.mark_mailbox(mailbox, turn);
+            }
+            return;
         }
         let rest_ms = delay_ms.map_or_else(|| backoff_ms(mailbox, stored.failed, turn.store), u64::from);
         let until = turn.now.after_ms(rest_ms);
@@ -324,6 +328,9 @@ impl Participant {
         turn.store.write(Write::PutMessage(position, Box::new(stored)));
         if let Some(state) = self.mail.mailboxes.get_mut(mailbox) {
             state.give_back(position, true, Some(until));
+            if broken(Canary::KeyPassedOnFailure) {
+                state.pass(position);
+            }
         }
         self.agenda.set(Due::Rest(mailbox.clone(), position), until);
     }
@@ -336,10 +343,16 @@ impl Participant {
         turn: &mut Turn<'_, S>,
     ) {
         let state = self.mail.mailboxes.get(mailbox).and_then(|state| state.state(position));
+        let state = match state {
+            Some(State::Acknowledging(Some(lease))) if broken(Canary::DeliveredInDoubt) => {
+                Some(State::Leased(lease.clone()))
+            }
+            other => other.cloned(),
+        };
         if let Some(State::Leased(lease)) = state
             && lease.until <= turn.now
         {
-            let consumer = lease.consumer.clone();
+            let consumer = lease.consumer;
             self.mail.figures.leases_expired += 1;
             self.fail(mailbox, position, consumer, Cause::LeaseExpired, None, turn);
         }

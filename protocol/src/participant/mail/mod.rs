@@ -15,6 +15,7 @@ mod relaying;
 
 use super::{Due, Participant, Turn};
 use crate::{
+    canary::{Canary, broken},
     ids::{ClientName, NodeId, Stamp, Time, TxnId},
     mail::{
         Arrived, Envelope, Mailbox, MessageId, StreamSequence, VotePosition,
@@ -24,7 +25,7 @@ use crate::{
     },
     operation::{Operation, Step},
     outcome::{Refusal, RefusalKind},
-    storage::{RecoveredMail, Store, Write},
+    storage::{Recovered, RecoveredMail, Store, TxnRecord, Write},
 };
 use alloc::{
     boxed::Box,
@@ -45,6 +46,8 @@ pub(super) struct Mail {
     /// Whose connections these are.
     clients: BTreeMap<u64, ClientName>,
     lease_serial: u64,
+    /// The start of this process, by the machine's clock.
+    since: Time,
     fault: Option<Fault>,
     figures: MailFigures,
 }
@@ -161,8 +164,8 @@ fn sends(txn: &TxnId, steps: &[Step], sent: Stamp) -> Vec<Envelope> {
 
 impl Mail {
     /// What the disk holds. Votes in doubt are added by [`Participant::hold_mail`].
-    pub(super) fn recover(recovered: RecoveredMail, started: Stamp) -> Mail {
-        let mut mail = Mail::default();
+    pub(super) fn recover(recovered: RecoveredMail, started: Stamp, since: Time) -> Mail {
+        let mut mail = Mail { since, ..Mail::default() };
         for (position, envelope) in recovered.waiting {
             mail.held.add(Held::of(core::slice::from_ref(&envelope)));
             mail.outbox.recover_waiting(position, envelope);
@@ -171,7 +174,11 @@ impl Mail {
         for (mailbox, acked) in recovered.acknowledged {
             sizes.entry(mailbox).or_default().0 = acked;
         }
-        for (mailbox, sequence, bytes) in recovered.outgoing {
+        let outgoing = recovered.outgoing.len();
+        for (place, (mailbox, sequence, bytes)) in recovered.outgoing.into_iter().enumerate() {
+            if broken(Canary::NumberGivenTwice) && place + 1 == outgoing {
+                continue;
+            }
             let (acked, sizes) = sizes.entry(mailbox).or_default();
             // Deleted in the batch that stored the acknowledgement.
             assert!(sequence.0 == acked.0 + sizes.len() as u64 + 1, "the numbers of a stream have no gaps");
@@ -188,7 +195,7 @@ impl Mail {
         for message in recovered.messages {
             let state =
                 mail.mailboxes.entry(message.mailbox).or_insert_with(|| MailboxState::new(message.position));
-            state.restore(message.position, message.key, age(message.due, started), message.failed);
+            state.restore(message.position, message.key, age(message.due, started, since), message.failed);
         }
         for (mailbox, dead) in recovered.dead {
             mail.mailboxes.entry(mailbox).or_default().dead = dead;
@@ -198,14 +205,14 @@ impl Mail {
 }
 
 /// The moment of the machine's clock at which a message comes of age; none if that is before its start.
-fn age(due: Stamp, started: Stamp) -> Option<Time> {
-    due.0.checked_sub(started.0).filter(|us| *us > 0).map(Time)
+fn age(due: Stamp, started: Stamp, since: Time) -> Option<Time> {
+    due.0.checked_sub(started.0).filter(|us| *us > 0).map(|us| Time(since.0.saturating_add(us)))
 }
 
 impl Participant {
     /// The wall clock now, as far as it went on evenly since the start. Only messages' ages rest on it.
     fn wall(&self, now: Time) -> Stamp {
-        Stamp(self.started().0.saturating_add(now.0))
+        Stamp(self.started().0.saturating_add(now.0.saturating_sub(self.mail.since.0)))
     }
 
     fn started(&self) -> Stamp {
@@ -247,6 +254,7 @@ impl Participant {
                 Operation::Acknowledge { mailbox, position, lease } => {
                     let held = self.mail.mailboxes.get(mailbox);
                     match held.map_or(Err(Unleased::Absent), |held| held.check(*position, *lease, &txn.client)) {
+                        _ if broken(Canary::LeaseNotChecked) => None,
                         Ok(()) if finished.insert((mailbox, position)) => None,
                         Ok(()) | Err(Unleased::Absent) => Some(RefusalKind::MessageAbsent),
                         Err(Unleased::Foreign) => Some(RefusalKind::ForeignLease),
@@ -339,6 +347,15 @@ impl Participant {
         Some(position)
     }
 
+    /// Nothing, unless a canary says so.
+    pub(super) fn acknowledge_with_vote<S: Store>(&mut self, steps: &[Step], turn: &mut Turn<'_, S>) {
+        if broken(Canary::AcknowledgedWithVote) {
+            for (mailbox, message) in acknowledged(steps) {
+                self.finish_message(mailbox, message, turn);
+            }
+        }
+    }
+
     /// The transaction has committed: in the same batch its messages are released or wait, and those that it acknowledges
     /// are finished. `position` is where it voted; none if it was never in doubt.
     pub(super) fn commit_mail<S: Store>(
@@ -364,7 +381,7 @@ impl Participant {
             }
         };
         let released = self.mail.outbox.commit(position, sends);
-        for envelope in &released.waiting {
+        for envelope in released.waiting.iter().filter(|_| !broken(Canary::WaitingNotStored)) {
             turn.store.write(Write::PutWaiting(position, Box::new(envelope.clone())));
         }
         self.release(released, turn);
@@ -383,6 +400,10 @@ impl Participant {
         }
         if let Some(position) = position {
             let sends = sends(txn, steps, Stamp(0));
+            if broken(Canary::AbortReleased) {
+                let released = self.mail.outbox.commit(position, sends);
+                return self.release(released, turn);
+            }
             self.mail.held.take(Held::of(&sends));
             let released = self.mail.outbox.abort(position, &sends);
             self.release(released, turn);
@@ -415,6 +436,51 @@ impl Participant {
     pub(super) fn check_mail_invariants(&self) -> Result<(), String> {
         self.mail.outbox.check_invariants()?;
         self.mail.mailboxes.values().try_for_each(MailboxState::check_invariants)
+    }
+
+    /// What is remembered of messages is what is stored, and what a restart would make of it. Says what is not.
+    pub fn check_stored_mail<S: Store>(&self, stored: &Recovered, store: &S) -> Result<(), String> {
+        let mut fresh = Mail::recover(stored.mail.clone(), self.started(), self.mail.since);
+        let mut held = fresh.held;
+        for (txn, record) in &stored.txns {
+            if let TxnRecord::Yes(yes) = record {
+                let sends = sends(txn, &yes.steps, Stamp(0));
+                held.add(Held::of(&sends));
+                if let Some(position) = yes.position {
+                    fresh.outbox.hold(position, &sends);
+                } else if !sends.is_empty() {
+                    return Err(alloc::format!("{txn} sends, and has no place among the votes"));
+                }
+            }
+        }
+        self.mail.outbox.check_same(&fresh.outbox)?;
+        if held != self.mail.held {
+            return Err(alloc::format!("the outbox counts {:?}, and {held:?} is stored", self.mail.held));
+        }
+        for (mailbox, stream) in &self.mail.streams {
+            let recovered = fresh.streams.remove(mailbox).unwrap_or_default();
+            if !stream.is_same(&recovered) {
+                return Err(alloc::format!("the stream to {mailbox} is {stream:?}, and stored {recovered:?}"));
+            }
+        }
+        if let Some((mailbox, stream)) = fresh.streams.iter().next() {
+            return Err(alloc::format!("the stream to {mailbox} is stored, and not known: {stream:?}"));
+        }
+        if self.mail.arrived != fresh.arrived {
+            let (known, held) = (&self.mail.arrived, &fresh.arrived);
+            return Err(alloc::format!("{known:?} has arrived, and {held:?} is stored"));
+        }
+        for (mailbox, state) in &self.mail.mailboxes {
+            let recovered = fresh.mailboxes.remove(mailbox).unwrap_or_default();
+            state.check_same(&recovered).map_err(|wrong| alloc::format!("mailbox {mailbox}: {wrong}"))?;
+            if let Some((dead, _)) = store.dead_after(mailbox, recovered.next().previous(), 1).first() {
+                return Err(alloc::format!("a restart would give the place of the dead letter {dead} of {mailbox}"));
+            }
+        }
+        match fresh.mailboxes.iter().find(|(_, state)| state.depth() > 0 || state.dead > 0) {
+            Some((mailbox, state)) => Err(alloc::format!("mailbox {mailbox} is stored, and not known: {state:?}")),
+            None => Ok(()),
+        }
     }
 }
 
