@@ -116,6 +116,24 @@ mod tests {
     }
 
     #[test]
+    fn no_command_has_an_option_with_the_name_of_a_global_one() {
+        fn check(command: &clap::Command, global: &[String]) {
+            for inner in command.get_subcommands() {
+                for own in inner.get_arguments().filter(|argument| !argument.is_global_set()) {
+                    let id = own.get_id().to_string();
+                    assert!(!global.contains(&id), "{}: {id}", inner.get_name());
+                }
+                check(inner, global);
+            }
+        }
+        let program = Program::command();
+        let global = program.get_arguments().filter(|argument| argument.is_global_set());
+        let global: Vec<String> = global.map(|argument| argument.get_id().to_string()).collect();
+        assert!(!global.is_empty());
+        check(&program, &global);
+    }
+
+    #[test]
     fn every_command_shows_an_example() {
         fn check(command: &clap::Command) {
             for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Cluster, Ran, assent, write};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Long enough for a node that comes back on a busy machine.
 const PATIENCE: &str = "60000";
@@ -24,7 +24,7 @@ trait Mail {
     fn receive(&self, args: &[&str]) -> Vec<Value>;
     fn node_of(&self, mailbox: &str) -> String;
     fn client(&self, name: &str) -> PathBuf;
-    fn assent_as(&self, client: &PathBuf, args: &[&str]) -> Ran;
+    fn assent_as(&self, client: &Path, args: &[&str]) -> Ran;
     fn depth(&self, mailbox: &str) -> Value;
 }
 
@@ -52,7 +52,7 @@ impl Mail for Cluster {
         self.dir().join(format!("keys/client-{name}.crt"))
     }
 
-    fn assent_as(&self, client: &PathBuf, args: &[&str]) -> Ran {
+    fn assent_as(&self, client: &Path, args: &[&str]) -> Ran {
         let client = client.to_str().expect("a plain name");
         self.assent(args.iter().chain(&["--certificate", client]))
     }
@@ -300,10 +300,18 @@ fn a_full_mailbox_holds_messages_back_and_loses_none() {
         let received = cluster.receive(&["orders", "--wait-ms", PATIENCE, "--acknowledge"]);
         assert_eq!(received[0]["payload"], payload);
     }
+}
+
+#[test]
+fn a_delayed_message_comes_when_its_time_has_come() {
+    let cluster = Cluster::up();
+    cluster.make(&["orders"]);
     cluster.assent(["mailbox", "send", "orders", "next month", "--delay-ms", "2592000000"]).ends_with(0);
     assert!(cluster.receive(&["orders"]).is_empty());
     cluster.assent(["mailbox", "send", "orders", "later", "--delay-ms", "1"]).ends_with(0);
     assert_eq!(cluster.receive(&["orders", "--wait-ms", PATIENCE])[0]["payload"], "later");
+    let shown = cluster.assent(["mailbox", "messages", "orders", "--json"]).ends_with(0).json_lines();
+    assert_eq!(shown.len(), 2, "looking takes nothing: {shown:?}");
 }
 
 #[test]

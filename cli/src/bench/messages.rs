@@ -17,7 +17,7 @@ use assent_client::{
 use clap::ValueEnum;
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -77,12 +77,15 @@ struct Course {
     finished: AtomicU64,
     redelivered: AtomicU64,
     over: AtomicBool,
-    /// By lane: the number of the message that is waited for, and who waits.
-    waiting: Vec<Mutex<Option<(u64, oneshot::Sender<()>)>>>,
+    /// By lane.
+    waiting: Vec<Mutex<Waiting>>,
 }
 
+/// The number of the message that a lane waits for, and how it is told.
+type Waiting = Option<(u64, oneshot::Sender<()>)>;
+
 impl Course {
-    fn lane(&self, lane: usize) -> std::sync::MutexGuard<'_, Option<(u64, oneshot::Sender<()>)>> {
+    fn lane(&self, lane: usize) -> MutexGuard<'_, Waiting> {
         self.waiting[lane].lock().unwrap_or_else(PoisonError::into_inner)
     }
 

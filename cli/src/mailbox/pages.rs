@@ -137,10 +137,8 @@ pub(super) fn dead(args: DeadArgs, global: &Global) -> Result<Status, Failure> {
     match args.command {
         DeadCommand::List(args) => show_pages(&args, global, true),
         DeadCommand::Show(args) => show_dead(&args, global),
-        DeadCommand::Redrive(args) => {
-            manage(&args, global, "redrive", "redrove", |places| Manage::Redrive(places))
-        }
-        DeadCommand::Purge(args) => manage(&args, global, "purge", "purged", |places| Manage::Purge(places)),
+        DeadCommand::Redrive(args) => manage(&args, global, "redrive", "redrove", Manage::Redrive),
+        DeadCommand::Purge(args) => manage(&args, global, "purge", "purged", Manage::Purge),
     }
 }
 
