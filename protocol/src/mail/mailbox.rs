@@ -233,6 +233,8 @@ impl MailboxState {
     /// Somebody asks for messages. Says whether there was a place for it to wait.
     #[must_use]
     pub fn ask(&mut self, receiver: Receiver) -> bool {
+        // Asked twice, it waits once: what is given to the second would be heard by nobody.
+        self.take_receiver(receiver.peer, receiver.request);
         if self.receivers.len() >= RECEIVERS_MAX {
             return false;
         }

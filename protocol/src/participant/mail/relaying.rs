@@ -53,7 +53,8 @@ impl Participant {
             let acked = stream.acked();
             turn.send_node(destination, Message::Relay { mailbox: mailbox.clone(), acked, first, envelopes });
         }
-        if stream.is_under_way() {
+        let held_back = stream.is_paused() && !stream.is_empty() && !broken(Canary::StreamPausedForGood);
+        if stream.is_under_way() || held_back {
             let again = turn.now.after_ms(self.config.limits.relay_retry_ms);
             self.agenda.set_at_latest(Due::RelayAgain(mailbox.clone()), again);
         }
@@ -240,6 +241,7 @@ impl Participant {
             return;
         }
         let stream = self.mail.streams.entry(mailbox.clone()).or_default();
+        let stale = last.as_ref().map_or(StreamSequence(0), |(last, _)| *last) < stream.acked();
         if let Some((last, id)) = last {
             let given = stream.last();
             match stream.progress(last) {
@@ -271,6 +273,9 @@ impl Participant {
         match intake {
             Intake::Open if stream.is_paused() => stream.rewind(),
             Intake::Open => {}
+            // Said before more had arrived: it is over, and of a stream that has nothing to send nobody would hear again.
+            Intake::Full | Intake::Absent
+                if (stale || stream.is_empty()) && !broken(Canary::StreamPausedForGood) => {}
             Intake::Full | Intake::Absent => stream.pause(),
         }
         if stream.is_empty() {
