@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 /// How long it waits at a mailbox, in milliseconds.
 const WAIT_MS: u32 = 200;
 /// Leases when the faults are over, in milliseconds.
-const LEASE_HEALED_MS: u32 = 60_000;
+const LEASE_HEALED_MS: u32 = 5_000;
 /// How often it looks for dead letters, in microseconds.
 const REDRIVE_US: u64 = 400_000;
 /// Requests of one consumer at most: their numbers tell consumers apart.
@@ -66,9 +66,9 @@ impl Consumer {
         if self.stopped {
             return u64::MAX;
         }
-        let ready = self.inbox.iter().map(|(_, ready_us)| *ready_us);
+        // What it has waits for a process, which looks for itself.
         let said = self.finishes.values().map(|(due_us, _)| *due_us);
-        ready.chain(said).chain([self.receive_due_us, self.redrive_due_us]).min().unwrap_or(u64::MAX)
+        said.chain([self.receive_due_us, self.redrive_due_us]).min().unwrap_or(u64::MAX)
     }
 
     /// The node where its mailbox is, by its place.
@@ -194,8 +194,8 @@ impl Consumer {
             return;
         };
         let Some(lease) = delivery.lease else {
-            if !matches!(completion, Completion::Committed(_)) && desk.healed {
-                // Nobody else has it.
+            if matches!(completion, Completion::Aborted(_)) && desk.healed {
+                // Nobody else has it, and it has had no effect.
                 self.inbox.push_back((delivery, desk.now_us + 10_000));
             }
             return;
@@ -204,7 +204,7 @@ impl Consumer {
             (Manner::Plain, Completion::Committed(_)) => {
                 self.say(delivery.position, lease, Finish::Acknowledge, desk);
             }
-            (_, Completion::Aborted(_)) if desk.healed || desk.random.chance(600) => {
+            (_, Completion::Aborted(_) | Completion::Unknown) if desk.healed || desk.random.chance(600) => {
                 let how = Finish::Release { delay_ms: Some(5), cause: None };
                 self.say(delivery.position, lease, how, desk);
             }
