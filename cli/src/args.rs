@@ -1,8 +1,8 @@
 //! The command line: every command with its help, and where it is run.
 
 use crate::{
-    bench, cluster, completions, context::Global, demo, failure::Failure, get, import, in_doubt, keys, node,
-    outcome, registrar, status::Status, transact, verify,
+    bench, cluster, completions, context::Global, demo, failure::Failure, get, import, in_doubt, keys,
+    mailbox, node, outcome, registrar, status::Status, transact, verify,
 };
 use assent_transport::Role;
 use clap::{Parser, Subcommand};
@@ -48,6 +48,8 @@ enum Command {
     /// Run transactions given as JSON, one per line
     #[command(after_help = transact::HELP)]
     Transact(transact::TransactArgs),
+    /// Make mailboxes; send, receive and finish messages
+    Mailbox(mailbox::MailboxArgs),
     /// Show what became of a transaction
     #[command(after_help = "Example:\n  assent outcome admin:7350215421067264001:17")]
     Outcome(outcome::OutcomeArgs),
@@ -59,9 +61,9 @@ enum Command {
     /// Check that both sides of every enrolment agree, that every bound holds, and that nothing is in doubt
     #[command(after_help = "Example:\n  assent verify --quiet-cluster")]
     Verify(verify::VerifyArgs),
-    /// Measure enrolments per second in a closed loop
+    /// Measure enrolments or messages per second in a closed loop
     #[command(
-        after_help = "Examples:\n  assent bench --clients 64 --seconds 10\n  assent bench --clients 64 --courses 1 --json"
+        after_help = "Examples:\n  assent bench --clients 64 --seconds 10\n  assent bench --clients 64 --courses 1 --json\n  assent bench --messages --in-flight 256 --finish acknowledge"
     )]
     Bench(bench::BenchArgs),
     /// Watch a university enrol while nodes are killed, and have everything verified
@@ -91,6 +93,7 @@ impl Program {
             Command::Drop(args) => registrar::enroll::drop(&args, global),
             Command::Get(args) => get::run(&args, global),
             Command::Transact(args) => transact::run(&args, global),
+            Command::Mailbox(args) => mailbox::run(args, global),
             Command::Outcome(args) => outcome::run(&args, global),
             Command::InDoubt(args) => in_doubt::run(&args, global),
             Command::Import(args) => import::run(args, global),
@@ -110,6 +113,24 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Program::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_has_an_option_with_the_name_of_a_global_one() {
+        fn check(command: &clap::Command, global: &[String]) {
+            for inner in command.get_subcommands() {
+                for own in inner.get_arguments().filter(|argument| !argument.is_global_set()) {
+                    let id = own.get_id().to_string();
+                    assert!(!global.contains(&id), "{}: {id}", inner.get_name());
+                }
+                check(inner, global);
+            }
+        }
+        let program = Program::command();
+        let global = program.get_arguments().filter(|argument| argument.is_global_set());
+        let global: Vec<String> = global.map(|argument| argument.get_id().to_string()).collect();
+        assert!(!global.is_empty());
+        check(&program, &global);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod import;
 mod in_doubt;
 mod keys;
 mod latency;
+mod mailbox;
 mod node;
 mod outcome;
 mod output;

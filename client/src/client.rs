@@ -254,6 +254,11 @@ impl Client {
         self.nodes.status().await
     }
 
+    /// What asks nodes directly.
+    pub(crate) fn nodes(&self) -> &Nodes {
+        &self.nodes
+    }
+
     /// Ends the session, for all clones of this client, and with the last session of these connections the connections
     /// too. To be called when nothing is under way. A session of which something is unresolved or unconfirmed is left open, so that the cluster keeps
     /// the answers.
@@ -440,6 +445,14 @@ pub(crate) async fn conclude(
     };
     placement.branches = request.take_branches();
     outcome
+}
+
+#[cfg(test)]
+impl Client {
+    /// This client with other connections to nodes.
+    pub(crate) fn with_nodes(self, nodes: Arc<Nodes>) -> Client {
+        Client { nodes, ..self }
+    }
 }
 
 /// For tests: a client over a scripted cluster.

@@ -21,6 +21,8 @@
 //! Where to find what:
 //! - [`Client`]: connections to all coordinators, and a session in which requests are numbered,
 //! - [`Transaction`]: the builder, [`Outcome`]: how a call ends,
+//! - [`mail`]: messages that are part of their transaction, consumers, and [`mail::Processor`] for services that process
+//!   each message exactly once,
 //! - [`registrar`]: students and courses, typed; it shows how a module of one's own is built on the rest,
 //! - [`json`]: transactions and outcomes as JSON, as the `assent` program speaks it,
 //! - [`Nodes`], [`NodeReply`], [`Report`]: what nodes say when they are asked directly, also without a session.
@@ -34,6 +36,7 @@ mod handle;
 mod journal;
 pub mod json;
 mod link;
+pub mod mail;
 mod names;
 mod nodes;
 mod outcome;

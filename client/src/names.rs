@@ -2,10 +2,11 @@
 
 use assent_protocol::{
     ids::{FieldName, InvalidName, Member, RecordId},
+    mail::{Mailbox, MessageKey},
     operation::Value,
 };
 
-/// Something that names a `T`: a record, a field or a member. Text is checked when it is used.
+/// Something that names a `T`: a record, a field, a member, a mailbox or a key. Text is checked when it is used.
 pub trait Named<T> {
     /// The checked name.
     fn named(self) -> Result<T, InvalidName>;
@@ -41,7 +42,7 @@ macro_rules! named {
     )*};
 }
 
-named!(RecordId, FieldName, Member);
+named!(RecordId, FieldName, Member, Mailbox, MessageKey);
 
 /// Something that can be a [`Value`].
 pub trait IntoValue {

@@ -3,30 +3,23 @@
 //! Asking changes nothing, so a question is simply asked again if its connection is lost. A node that is down is said
 //! to be so in the result, beside what the others say.
 
+mod line;
+mod mail;
+#[cfg(test)]
+pub(crate) mod script;
 mod verdict;
 
-use crate::{carrier::Carrier, config::ClientConfig, random::Random};
+use crate::config::ClientConfig;
 use assent_protocol::{
-    ids::{NodeId, Peer, RecordId, TxnId},
-    message::{Held, InDoubt, Message, Query, Reply},
+    ids::{NodeId, RecordId, TxnId},
+    message::{Held, InDoubt, Query, Reply},
     operation::{ReadResult, RecordContent},
     outcome::AbortReason,
 };
-use assent_transport::{Cluster, Dial, Endpoint, EndpointConfig, Event, Identity, Node, Role};
-use std::{
-    collections::{BTreeSet, HashMap},
-    net::SocketAddr,
-    sync::{Arc, Mutex as StdMutex, PoisonError},
-    time::Duration,
-};
-use tokio::{
-    sync::{Mutex, Notify, mpsc, oneshot},
-    task::JoinSet,
-    time::{Instant, timeout_at},
-};
-
-/// A node that has had its time to be connected and is not gets only this much more.
-const GRACE: Duration = Duration::from_millis(400);
+use assent_transport::{Cluster, Dial, Endpoint, EndpointConfig, Identity, Node, Role};
+use line::Line;
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{sync::Mutex, task::JoinSet};
 
 /// Records with their contents.
 type Records = Vec<(RecordId, RecordContent)>;
@@ -105,22 +98,6 @@ pub struct Nodes {
     line: Mutex<Option<Arc<Line>>>,
 }
 
-/// Connections to all nodes.
-struct Line {
-    carrier: Box<dyn Carrier>,
-    state: StdMutex<State>,
-    changed: Notify,
-    deadline: Duration,
-    /// By then, a node that runs is connected.
-    connected_by: Instant,
-}
-
-#[derive(Default)]
-struct State {
-    up: BTreeSet<NodeId>,
-    waiting: HashMap<u64, (NodeId, oneshot::Sender<Reply>)>,
-}
-
 impl Nodes {
     /// With a configuration's cluster, identity and `query_deadline`. Connections are opened with the first question.
     pub fn new(config: &ClientConfig) -> Nodes {
@@ -191,10 +168,15 @@ impl Nodes {
         NodeReply { node, role: known.role, name: known.name, reply }
     }
 
+    /// How long a call waits for a node's answer.
+    pub(crate) fn patience(&self) -> Duration {
+        self.deadline
+    }
+
     /// Ends the connections.
     pub async fn close(&self) {
         if let Some(line) = self.line.lock().await.take() {
-            line.carrier.close().await;
+            line.close().await;
         }
     }
 
@@ -234,7 +216,7 @@ impl Nodes {
             // A task that panicked is a bug that tokio has reported already; its node counts as silent.
             replies.extend(done);
         }
-        let silent = || Err(QueryError::Silent { waited_ms: line.waited_ms() });
+        let silent = || Err(line.silent());
         let reply = |(index, node): (usize, Node)| NodeReply {
             node: node.id,
             role: node.role,
@@ -254,133 +236,6 @@ impl Nodes {
             EndpointConfig::new(self.identity.clone(), Arc::clone(&self.cluster), None, Dial::Nodes(all));
         let (endpoint, events) = Endpoint::start(config).await.map_err(|error| error.to_string())?;
         Ok(Arc::clone(line.insert(Line::start(Box::new(endpoint), events, self.deadline))))
-    }
-}
-
-impl Line {
-    fn start(carrier: Box<dyn Carrier>, mut events: mpsc::Receiver<Event>, deadline: Duration) -> Arc<Line> {
-        let line = Arc::new(Line {
-            carrier,
-            state: StdMutex::default(),
-            changed: Notify::new(),
-            deadline,
-            connected_by: Instant::now() + deadline,
-        });
-        let attended = Arc::downgrade(&line);
-        tokio::spawn(async move {
-            while let Some(event) = events.recv().await {
-                let Some(line) = attended.upgrade() else { return };
-                line.on_event(event);
-            }
-        });
-        line
-    }
-
-    async fn scan(&self, node: &Node, table: Option<String>) -> Result<Records, QueryError> {
-        let mut all = Records::new();
-        loop {
-            let after = all.last().map(|(record, _)| record.clone());
-            let (page, more) = self.page(node, table.clone(), after.clone()).await?;
-            if more && page.last().map(|(record, _)| record) <= after.as_ref() {
-                return Err(other_answer());
-            }
-            all.extend(page);
-            if !more {
-                return Ok(all);
-            }
-        }
-    }
-
-    async fn page(
-        &self,
-        node: &Node,
-        table: Option<String>,
-        after: Option<RecordId>,
-    ) -> Result<(Records, bool), QueryError> {
-        match self.ask(node, Query::Scan { table, after }).await? {
-            Reply::Scan { records, more } => Ok((records, more)),
-            Reply::Refused(why) => Err(QueryError::Refused(why)),
-            Reply::InDoubt(_) | Reply::Outcome { .. } | Reply::Status(_) => Err(other_answer()),
-        }
-    }
-
-    async fn ask(&self, node: &Node, query: Query) -> Result<Reply, QueryError> {
-        let until = Instant::now() + self.deadline;
-        let request = Random::new();
-        let mut message = Message::Query { request: 0, query };
-        while Instant::now() < until {
-            self.connected(node, until).await?;
-            let number = request.next();
-            if let Message::Query { request, .. } = &mut message {
-                *request = number;
-            }
-            let (tell, hear) = oneshot::channel();
-            self.state(|state| {
-                state.waiting.retain(|_, (_, waiter)| !waiter.is_closed());
-                state.waiting.insert(number, (node.id, tell));
-            });
-            if self.carrier.send(node.id, &message).is_err() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                continue;
-            }
-            // An error of the channel means that the connection was lost: once more.
-            match timeout_at(until, hear).await {
-                Ok(Ok(Reply::Refused(why))) => return Err(QueryError::Refused(why)),
-                Ok(Ok(reply)) => return Ok(reply),
-                Ok(Err(_)) => {}
-                Err(_) => break,
-            }
-        }
-        Err(QueryError::Silent { waited_ms: self.waited_ms() })
-    }
-
-    async fn connected(&self, node: &Node, until: Instant) -> Result<(), QueryError> {
-        let until = until.min(self.connected_by.max(Instant::now() + GRACE));
-        loop {
-            let changed = self.changed.notified();
-            if self.state(|state| state.up.contains(&node.id)) {
-                return Ok(());
-            }
-            if timeout_at(until, changed).await.is_err() {
-                let cause = self.carrier.trouble(node.id).unwrap_or_else(|| "nothing answers".to_owned());
-                return Err(QueryError::Unreachable { address: node.address, cause });
-            }
-        }
-    }
-
-    fn on_event(&self, event: Event) {
-        match event {
-            Event::Up { peer: Peer::Node(node), .. } => {
-                self.state(|state| state.up.insert(node));
-                self.changed.notify_waiters();
-            }
-            Event::Down { peer: Peer::Node(node) } => self.state(|state| {
-                state.up.remove(&node);
-                state.waiting.retain(|_, (asked, _)| *asked != node);
-            }),
-            Event::Messages { peer: Peer::Node(node), messages } => self.state(|state| {
-                for message in messages {
-                    if let Message::Reply { request, reply } = message
-                        && state.waiting.get(&request).is_some_and(|(asked, _)| *asked == node)
-                        && let Some((_, waiter)) = state.waiting.remove(&request)
-                    {
-                        let _ = waiter.send(reply);
-                    }
-                }
-            }),
-            // A client takes no connections: nobody is a client to it.
-            Event::Up { peer: Peer::Client(_), .. }
-            | Event::Down { peer: Peer::Client(_) }
-            | Event::Messages { peer: Peer::Client(_), .. } => {}
-        }
-    }
-
-    fn waited_ms(&self) -> u64 {
-        u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn state<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
-        with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

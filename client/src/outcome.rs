@@ -247,6 +247,8 @@ impl Reason {
                 | AbortReason::Deadline
                 | AbortReason::Overloaded
                 | AbortReason::Abandoned => true,
+                // Messages leave it all the time.
+                AbortReason::Refused(refusal) if refusal.kind == RefusalKind::OutboxFull => true,
                 AbortReason::Refused(_)
                 | AbortReason::IdReused
                 | AbortReason::Expired
@@ -312,6 +314,11 @@ fn refusal_kind(kind: RefusalKind) -> &'static str {
         RefusalKind::MemberAbsent => "member_absent",
         RefusalKind::WrongType => "wrong_type",
         RefusalKind::TooLarge => "too_large",
+        RefusalKind::MessageAbsent => "message_absent",
+        RefusalKind::LeaseLost => "lease_lost",
+        RefusalKind::ForeignLease => "foreign_lease",
+        RefusalKind::MailboxAbsent => "mailbox_absent",
+        RefusalKind::OutboxFull => "outbox_full",
     }
 }
 
@@ -335,6 +342,13 @@ fn describe(refusal: &Refusal, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         RefusalKind::MemberAbsent => ": the set lacks the member",
         RefusalKind::WrongType => ": the field holds another type",
         RefusalKind::TooLarge => ": the answer would be too large",
+        RefusalKind::MessageAbsent => ": there is no such message: it was acknowledged, or is a dead letter",
+        RefusalKind::LeaseLost => {
+            ": the lease has run out or was given back; somebody else may have the message"
+        }
+        RefusalKind::ForeignLease => ": the lease is another client's",
+        RefusalKind::MailboxAbsent => ": there is no such mailbox",
+        RefusalKind::OutboxFull => ": the outbox of its participant is full; try again later",
     })
 }
 

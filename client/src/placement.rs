@@ -93,19 +93,30 @@ fn weight(operation: &Operation) -> usize {
         Operation::Set { value, .. }
         | Operation::Append { value, .. }
         | Operation::Require { check: Check::Equals(_, value), .. } => NAMES_BYTES_MAX + value.len(),
+        // Beside its texts, a header has two lengths.
+        Operation::Send { draft, .. } => NAMES_BYTES_MAX + draft.bytes() + 16 * draft.headers.len(),
         Operation::Require { .. }
         | Operation::Delete { .. }
         | Operation::Add { .. }
         | Operation::Insert { .. }
         | Operation::Remove { .. }
-        | Operation::Read { .. } => NAMES_BYTES_MAX,
+        | Operation::Read { .. }
+        | Operation::Acknowledge { .. } => NAMES_BYTES_MAX,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use assent_protocol::{ids::NodeId, operation::VALUE_BYTES_MAX};
+    use crate::mail::NewMessage;
+    use assent_protocol::{
+        ids::NodeId,
+        mail::{
+            DELAY_MS_MAX, HEADER_BYTES_MAX, HEADERS_MAX, KEY_BYTES_MAX, LeaseId, MAILBOX_BYTES_MAX, Mailbox,
+            PAYLOAD_BYTES_MAX, Position,
+        },
+        operation::VALUE_BYTES_MAX,
+    };
     use std::collections::BTreeMap;
 
     fn directory() -> Directory {
@@ -165,13 +176,27 @@ mod tests {
     #[test]
     fn an_operation_never_takes_more_bytes_than_it_is_weighed() {
         let longest = format!("t/{}", "r".repeat(254));
+        let message = NewMessage::new("m".repeat(MAILBOX_BYTES_MAX), vec![0; PAYLOAD_BYTES_MAX])
+            .key("k".repeat(KEY_BYTES_MAX))
+            .delay(std::time::Duration::from_millis(DELAY_MS_MAX.into()))
+            .from(&longest);
         let transaction = Transaction::new()
             .insert(&longest, "f".repeat(64), "m".repeat(256), u64::MAX)
             .add(&longest, "f".repeat(64), i64::MIN, i64::MIN..=i64::MAX)
             .require_contains(&longest, "f".repeat(64), "m".repeat(256))
-            .set(&longest, "f".repeat(64), "v".repeat(VALUE_BYTES_MAX));
+            .set(&longest, "f".repeat(64), "v".repeat(VALUE_BYTES_MAX))
+            .push(Operation::Acknowledge {
+                mailbox: Mailbox::new(&"m".repeat(MAILBOX_BYTES_MAX)).expect("valid"),
+                position: Position(u64::MAX),
+                lease: LeaseId { boot: u64::MAX, serial: u64::MAX },
+            })
+            .send((0..HEADERS_MAX).fold(message, |message, n| {
+                message.header(format!("{n:0>128}"), "v".repeat(HEADER_BYTES_MAX / HEADERS_MAX - 128))
+            }));
+        assert!(transaction.invalid.is_none());
         for (index, operation) in (4096..).zip(transaction.operations) {
             let weight = weight(&operation);
+            assert_eq!(operation.check(), Ok(()));
             assert!(codec::encode(&Step { index, operation }).len() <= weight);
         }
     }

@@ -28,6 +28,10 @@ use std::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transaction {
     pub(crate) operations: Vec<Operation>,
+    /// The first operation that changes something, other than a message that names no record.
+    pub(crate) home: Option<usize>,
+    /// Messages that name no record; `mail` says where they are kept.
+    pub(crate) homeless: Vec<usize>,
     pub(crate) invalid: Option<(usize, InvalidName)>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) repeats: Option<TxnId>,
@@ -49,6 +53,7 @@ impl Transaction {
     /// Any operation.
     pub fn push(mut self, operation: Operation) -> Self {
         self.operations.push(operation);
+        self.house();
         self
     }
 
@@ -263,13 +268,13 @@ impl Transaction {
         self.with(|| Ok(Operation::Read { record: record.named()?, what: what()? }))
     }
 
-    fn with(mut self, operation: impl FnOnce() -> Result<Operation, InvalidName>) -> Self {
+    pub(crate) fn with(mut self, operation: impl FnOnce() -> Result<Operation, InvalidName>) -> Self {
         match operation() {
-            Ok(operation) => self.operations.push(operation),
+            Ok(operation) => self.push(operation),
             Err(error) => {
                 self.invalid.get_or_insert((self.operations.len(), error));
+                self
             }
         }
-        self
     }
 }

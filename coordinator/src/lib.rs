@@ -184,6 +184,9 @@ impl Node {
             Query::InDoubt | Query::Outcome(_) | Query::Scan { .. } => {
                 Reply::Refused("a coordinator holds no records and no votes: ask a participant".to_string())
             }
+            Query::Mailboxes | Query::Outbox | Query::Mail { .. } => {
+                Reply::Refused("a coordinator holds no messages: ask a participant".to_string())
+            }
         };
         self.out.push((peer, Message::Reply { request, reply }));
     }

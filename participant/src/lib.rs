@@ -4,24 +4,26 @@
 //! another thread, and then send. Nothing leaves this node before everything that was written when it was said has
 //! been synced (R7): `outgoing::Outgoing` is that rule. The machine is [`assent_protocol::participant`].
 
+mod mail_meters;
 mod outgoing;
 mod scan;
 mod sync_thread;
 
 use assent_protocol::{
-    ids::{Peer, Time},
+    ids::{ClientName, Peer, Time},
     message::{Message, Query, Reply},
-    participant::{Input, Limits, Participant, ParticipantConfig},
+    participant::{Fault, Input, Limits, Participant, ParticipantConfig},
 };
 use assent_queue::{RocksStore, StoreConfig, StoreError};
 use assent_transport::{
     Cluster, Dial, Endpoint, EndpointConfig, Event, Identity, Role, TransportError,
     node::{Clock, SpanMeters, publish},
 };
+use mail_meters::MailMeters;
 use outgoing::Outgoing;
 use std::{
     future::Future,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -59,6 +61,19 @@ pub enum NodeError {
     /// The network endpoint could not start.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// Others hold what this participant once held, and does not any more: its database is an older copy. Nothing that it
+    /// said after it noticed has left.
+    #[error(
+        "{fault} (in {}). It must not serve with it: what it promised since then is missing. Put the newest copy of that \
+         folder back; if there is none, docs/storage.md says under \"Old copies\" what is lost and what can be done",
+        dir.display()
+    )]
+    OldCopy {
+        /// What others hold.
+        fault: Fault,
+        /// Where the database is.
+        dir: PathBuf,
+    },
     /// The sync thread could not be started, or is gone.
     #[error("the sync thread does not run: {0}")]
     SyncThread(String),
@@ -75,7 +90,7 @@ pub async fn run(
         return Err(NodeError::NotInCluster(name));
     };
     let (id, address) = (node.id, node.address);
-    let (store, recovered) = RocksStore::open(StoreConfig::new(config.data, id, name.clone()))?;
+    let (store, recovered) = RocksStore::open(StoreConfig::new(&config.data, id, name.clone()))?;
     let clock = Clock::default();
     let machine_config = ParticipantConfig {
         node: id,
@@ -102,6 +117,8 @@ pub async fn run(
         outgoing,
         clock,
         spans: SpanMeters::new("participant"),
+        mail_meters: MailMeters::default(),
+        dir: config.data,
         apply_seconds: metrics::histogram!("assent_participant_apply_seconds"),
         out: Vec::new(),
     };
@@ -115,6 +132,9 @@ struct Node {
     outgoing: Outgoing,
     clock: Clock,
     spans: SpanMeters,
+    mail_meters: MailMeters,
+    /// Where the database is, for people.
+    dir: PathBuf,
     /// How long a turn's batch takes to get into log and memtable, its sync not counted.
     apply_seconds: metrics::Histogram,
     out: Vec<(Peer, Message)>,
@@ -160,9 +180,11 @@ impl Node {
                 continue;
             }
             let now = self.clock.now();
+            // Also what is due at the end of the turn itself: messages that it released or took in go on at once.
             if self.machine.next_wake().is_some_and(|due| due <= now) {
                 self.handle(now, Input::Tick);
             }
+            check_fault(&self.machine, &self.dir)?;
             self.spans.record(self.machine.take_spans());
             if self.outgoing.take_turn(self.store.has_pending(), &mut self.out) {
                 let applied = Instant::now();
@@ -181,12 +203,15 @@ impl Node {
 
     fn on_event(&mut self, event: Event, now: Time) {
         match event {
-            Event::Up { peer, name, .. } => {
-                if let Peer::Node(node) = peer {
-                    tracing::info!(%node, %name, "connected");
-                    self.handle(now, Input::Up(node));
-                }
+            Event::Up { peer: Peer::Node(node), name, .. } => {
+                tracing::info!(%node, %name, "connected");
+                self.handle(now, Input::Up(node));
             }
+            Event::Up { peer: Peer::Client(connection), name, .. } => match ClientName::new(&name) {
+                Ok(client) => self.handle(now, Input::Client(connection, client)),
+                // The transport has checked the names of certificates; a client without one may use no mailbox.
+                Err(error) => tracing::warn!(%error, "a client is connected under a name that is none"),
+            },
             Event::Down { peer } => {
                 if let Peer::Node(node) = peer {
                     tracing::info!(%node, "disconnected");
@@ -221,6 +246,11 @@ impl Node {
                 figures.extend(self.machine.sizes(now));
                 Reply::Status(figures.into_iter().map(|(name, value)| (name.to_string(), value)).collect())
             }
+            Query::Mailboxes => Reply::Mailboxes(self.machine.mailboxes(now, &self.store)),
+            Query::Outbox => self.machine.outbox(now, &self.store),
+            Query::Mail { mailbox, dead, after } => {
+                self.machine.mail_page(mailbox, *dead, *after, &self.store)
+            }
         };
         self.out.push((peer, Message::Reply { request, reply }));
     }
@@ -228,9 +258,18 @@ impl Node {
     fn publish(&mut self) -> Result<(), NodeError> {
         let now = self.clock.now();
         publish("participant", &self.machine.figures(), &self.machine.sizes(now));
+        self.mail_meters.publish(&self.machine, &self.store, now);
         let accepting = self.store.refresh_space()?;
         self.handle(now, Input::Accepting(accepting));
         Ok(())
+    }
+}
+
+/// Whatever was said in the turn in which the machine noticed stays unsaid: the turn is not committed.
+fn check_fault(machine: &Participant, dir: &Path) -> Result<(), NodeError> {
+    match machine.fault() {
+        Some(fault) => Err(NodeError::OldCopy { fault: fault.clone(), dir: dir.to_owned() }),
+        None => Ok(()),
     }
 }
 

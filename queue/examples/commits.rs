@@ -139,6 +139,7 @@ impl Load {
         let set =
             Operation::Set { record: course, field: self.credits.clone(), value: Value::Bytes(vec![1; 150]) };
         let yes = Yes {
+            position: None,
             digest: Digest([9; 32]),
             participants: vec![NodeId(1), NodeId(2)],
             sponsor: Sponsor { node: NodeId(3), incarnation: Incarnation(1 << 100), attempt: number },

@@ -18,12 +18,15 @@ pub struct StoreConfig {
     /// About how much write-ahead log, in bytes, may wait for its memtables to be flushed; default 256 MiB. More
     /// means fewer flushes, a longer start after a crash (a second reads some 200 MiB), and more disk.
     pub wal_bytes_max: u64,
-    /// When the memtable of the records' content is flushed, in bytes; default 64 MiB. Those of transactions, sessions
-    /// and rows are flushed at a quarter of it. More means fewer and larger files, slower writes to memtables that no
+    /// When the memtable of the records' content is flushed, in bytes; default 64 MiB. All others
+    /// are flushed at a quarter of it. More means fewer and larger files, slower writes to memtables that no
     /// longer fit into the processor's cache, and more memory: up to four of each.
     pub memtable_bytes: usize,
     /// Cache of database blocks, in bytes; default 128 MiB.
     pub block_cache_bytes: usize,
+    /// Messages that are kept in memory because they were written lately and are about to be relayed or delivered, in
+    /// bytes; default 32 MiB. What is not there is read from the database.
+    pub cached_message_bytes: usize,
     /// Decoded versions and fields that are kept in memory, so that a busy course is not looked up again and again;
     /// default 131,072, some 300 bytes each.
     pub cached_entries_max: usize,
@@ -40,6 +43,7 @@ impl StoreConfig {
             wal_bytes_max: 256 << 20,
             memtable_bytes: 64 << 20,
             block_cache_bytes: 128 << 20,
+            cached_message_bytes: 32 << 20,
             cached_entries_max: 131_072,
         }
     }

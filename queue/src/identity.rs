@@ -13,7 +13,9 @@ use rocksdb::{DB, WriteBatch};
 use serde::de::DeserializeOwned;
 
 /// The newest layout of the database that this program knows; it writes this one.
-pub const STORAGE_VERSION: u32 = 1;
+///
+/// Version 2 brought messages. What version 1 wrote is read as it is: rows and families were only added.
+pub const STORAGE_VERSION: u32 = 2;
 
 const VERSION: &str = "storage_version";
 const NODE: &str = "node";
@@ -37,7 +39,10 @@ pub(crate) fn enter(db: &DB, config: &StoreConfig, batch: &mut WriteBatch) -> Re
         Some(found) if found > STORAGE_VERSION => {
             return Err(StoreError::NewerVersion { dir: config.dir.clone(), found, known: STORAGE_VERSION });
         }
-        Some(_) => {
+        Some(found) => {
+            if found < STORAGE_VERSION {
+                put(VERSION, codec::encode(&STORAGE_VERSION));
+            }
             check_node(db, config)?;
             read::<u64>(db, config, BOOT)?.ok_or_else(|| damaged(config, "its boot number is gone".into()))?
                 + 1

@@ -15,11 +15,19 @@
 //! | 0x30 | sessions | client length, client, session | watermark |
 //! | 0x31 | sessions | client | ended sessions |
 //! | 0x32 | sessions | client | granted sessions |
+//! | 0x40 | messages | mailbox, 0, number | a released message, see `mail.rs` |
+//! | 0x41 | messages | mailbox, 0, place | a message in a mailbox |
+//! | 0x42 | messages | mailbox, 0, place | a dead letter |
+//! | 0x43 | messages | place of the vote, operation | a message that waits |
+//! | 0x50 | streams | mailbox, 0 | up to where a stream has been acknowledged |
+//! | 0x51 | streams | mailbox, 0, source | how far a stream has arrived |
+//! | 0x52 | streams | mailbox, 0 | where a mailbox begins and ends |
 //!
-//! Numbers are big endian, so that keys sort as the numbers do.
+//! The family `bodies` has keys of `messages`. No name of a mailbox holds a zero: their keys sort as their names do. Numbers are big endian, so that keys sort as the numbers do.
 
-use assent_protocol::ids::{
-    ClientName, FieldName, InvalidName, Member, RecordId, Sequence, SessionId, TxnId,
+use assent_protocol::{
+    ids::{ClientName, FieldName, InvalidName, Member, NodeId, RecordId, Sequence, SessionId, TxnId},
+    mail::{Mailbox, VotePosition},
 };
 
 const META: u8 = 0x01;
@@ -31,6 +39,13 @@ const TXN: u8 = 0x20;
 const WATERMARK: u8 = 0x30;
 const CLIENT: u8 = 0x31;
 const GRANT: u8 = 0x32;
+const OUTGOING: u8 = 0x40;
+const MESSAGE: u8 = 0x41;
+const DEAD: u8 = 0x42;
+const WAITING: u8 = 0x43;
+const ACKNOWLEDGED: u8 = 0x50;
+const ARRIVED: u8 = 0x51;
+const MARK: u8 = 0x52;
 
 /// The column families, by name.
 pub(crate) mod families {
@@ -39,7 +54,29 @@ pub(crate) mod families {
     pub(crate) const CONTENT: &str = "content";
     pub(crate) const TRANSACTIONS: &str = "transactions";
     pub(crate) const SESSIONS: &str = "sessions";
-    pub(crate) const ALL: [&str; 5] = [META, RECORDS, CONTENT, TRANSACTIONS, SESSIONS];
+    pub(crate) const MESSAGES: &str = "messages";
+    pub(crate) const BODIES: &str = "bodies";
+    pub(crate) const STREAMS: &str = "streams";
+    pub(crate) const ALL: [&str; 8] =
+        [META, RECORDS, CONTENT, TRANSACTIONS, SESSIONS, MESSAGES, BODIES, STREAMS];
+}
+
+/// What a mailbox has many of, each under a number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Numbered {
+    Outgoing,
+    Message,
+    Dead,
+}
+
+impl Numbered {
+    fn tag(self) -> u8 {
+        match self {
+            Numbered::Outgoing => OUTGOING,
+            Numbered::Message => MESSAGE,
+            Numbered::Dead => DEAD,
+        }
+    }
 }
 
 /// A buffer in which keys are built, one after the other.
@@ -168,6 +205,60 @@ impl Key {
         self.start(GRANT).raw(client.as_str().as_bytes())
     }
 
+    /// The prefix of all of a kind.
+    pub(crate) fn all_numbered(&mut self, kind: Numbered) -> &mut Self {
+        self.start(kind.tag())
+    }
+
+    /// The prefix of those of a mailbox.
+    pub(crate) fn numbered_of(&mut self, kind: Numbered, mailbox: &Mailbox) -> &mut Self {
+        self.start(kind.tag()).ended_name(mailbox.name())
+    }
+
+    pub(crate) fn numbered(&mut self, kind: Numbered, mailbox: &Mailbox, number: u64) -> &mut Self {
+        self.numbered_of(kind, mailbox).raw(&number.to_be_bytes())
+    }
+
+    /// The prefix of all messages that wait.
+    pub(crate) fn all_waiting(&mut self) -> &mut Self {
+        self.start(WAITING)
+    }
+
+    pub(crate) fn waiting(&mut self, position: VotePosition, operation: u16) -> &mut Self {
+        self.start(WAITING).raw(&position.0.to_be_bytes()).raw(&operation.to_be_bytes())
+    }
+
+    /// The prefix of all acknowledgements of streams.
+    pub(crate) fn all_acknowledged(&mut self) -> &mut Self {
+        self.start(ACKNOWLEDGED)
+    }
+
+    pub(crate) fn acknowledged(&mut self, mailbox: &Mailbox) -> &mut Self {
+        self.start(ACKNOWLEDGED).ended_name(mailbox.name())
+    }
+
+    /// The prefix of all streams that arrive.
+    pub(crate) fn all_arrived(&mut self) -> &mut Self {
+        self.start(ARRIVED)
+    }
+
+    pub(crate) fn arrived(&mut self, mailbox: &Mailbox, source: NodeId) -> &mut Self {
+        self.start(ARRIVED).ended_name(mailbox.name()).raw(&source.0.to_be_bytes())
+    }
+
+    /// The prefix of all mailboxes' marks.
+    pub(crate) fn all_marks(&mut self) -> &mut Self {
+        self.start(MARK)
+    }
+
+    pub(crate) fn mark(&mut self, mailbox: &Mailbox) -> &mut Self {
+        self.start(MARK).ended_name(mailbox.name())
+    }
+
+    fn ended_name(&mut self, name: &str) -> &mut Self {
+        self.raw(name.as_bytes()).raw(&[0])
+    }
+
     /// The first key after all that start with this one.
     pub(crate) fn end(&self) -> Vec<u8> {
         let mut end = self.0.clone();
@@ -231,6 +322,35 @@ pub(crate) fn parse_watermark(key: &[u8]) -> Result<(ClientName, SessionId), Key
 /// The client of a key of ended or granted sessions.
 pub(crate) fn parse_client(key: &[u8]) -> Result<ClientName, KeyError> {
     Ok(ClientName::new(text(rest(key, 1)?)?)?)
+}
+
+/// The mailbox and the number of a numbered key.
+pub(crate) fn parse_numbered(key: &[u8]) -> Result<(Mailbox, u64), KeyError> {
+    let (mailbox, tail) = mailbox_and_rest(key)?;
+    Ok((mailbox, number(tail)?))
+}
+
+/// The place of a message that waits. Which of its operations it is, it says itself.
+pub(crate) fn parse_waiting(key: &[u8]) -> Result<VotePosition, KeyError> {
+    let (position, _operation) = rest(key, 1)?.split_at_checked(8).ok_or(KeyError::Short)?;
+    Ok(VotePosition(number(position)?))
+}
+
+/// The mailbox of a key that holds nothing else.
+pub(crate) fn parse_mailbox(key: &[u8]) -> Result<Mailbox, KeyError> {
+    Ok(mailbox_and_rest(key)?.0)
+}
+
+/// The mailbox and the source of a stream that arrives.
+pub(crate) fn parse_arrived(key: &[u8]) -> Result<(Mailbox, NodeId), KeyError> {
+    let (mailbox, source) = mailbox_and_rest(key)?;
+    Ok((mailbox, NodeId(u16::from_be_bytes(source.try_into().map_err(|_| KeyError::Short)?))))
+}
+
+fn mailbox_and_rest(key: &[u8]) -> Result<(Mailbox, &[u8]), KeyError> {
+    let named = rest(key, 1)?;
+    let end = named.iter().position(|byte| *byte == 0).ok_or(KeyError::Short)?;
+    Ok((Mailbox::new(text(&named[..end])?)?, &named[end + 1..]))
 }
 
 fn client_and_rest(key: &[u8]) -> Result<(ClientName, &[u8]), KeyError> {

@@ -51,19 +51,35 @@ pub(crate) fn family(config: &StoreConfig, name: &str, cache: &Cache) -> Options
     options.set_write_buffer_size(config.memtable_bytes / share);
     options.set_max_write_buffer_number(4);
     options.set_compression_type(DBCompressionType::None);
-    if name == families::CONTENT || name == families::RECORDS {
+    if name == families::CONTENT || name == families::RECORDS || name == families::MESSAGES {
         // Most lookups are of single keys, and many of what is not there (is this student enrolled already?).
         // Transactions and sessions are only read at the start, and the filter would cost each of their writes.
         options.set_memtable_whole_key_filtering(true);
         options.set_memtable_prefix_bloom_ratio(0.05);
     }
-    if name == families::TRANSACTIONS || name == families::SESSIONS {
+    if name == families::TRANSACTIONS || name == families::SESSIONS || name == families::STREAMS {
         // Written all the time and read only at the start: a row is appended, and sorted when it is flushed.
         options.set_memtable_factory(MemtableFactory::Vector);
+    }
+    if name == families::MESSAGES || name == families::BODIES {
+        // Nearly all messages are gone soon. A file that is half marks of what was deleted is compacted at once: they
+        // would take room, and time at the next start.
+        options.add_compact_on_deletion_collector_factory(DELETIONS_WINDOW, DELETIONS_WINDOW / 2, 0.5);
+    }
+    if name == families::BODIES {
+        // Long values are written once, beside the files that are compacted again and again; a file of them goes when
+        // the last one in it is gone, or few are left.
+        options.set_enable_blob_files(true);
+        options.set_blob_file_size(64 << 20);
+        options.set_enable_blob_gc(true);
+        options.set_blob_gc_age_cutoff(0.5);
     }
     options.set_block_based_table_factory(&table(cache));
     options
 }
+
+/// Of how many keys that follow each other half must be deleted, for their file to be compacted.
+const DELETIONS_WINDOW: usize = 1024;
 
 fn table(cache: &Cache) -> BlockBasedOptions {
     let mut table = BlockBasedOptions::default();

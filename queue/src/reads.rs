@@ -10,10 +10,10 @@ use crate::{
 use assent_protocol::{
     codec,
     ids::{ClientName, FieldName, Member, RecordId, Version},
+    mail::{Envelope, Mailbox, Position, Stored, StreamSequence},
     operation::Value,
     storage::{Field, GrantRecord, Store, Write},
 };
-use serde::de::DeserializeOwned;
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
@@ -37,7 +37,7 @@ impl Store for RocksStore {
             Pending::Put(held) => Some(held.clone()),
             Pending::Gone => None,
             Pending::Untouched => {
-                lookup(&self.shared, families::CONTENT, self.key.borrow_mut().field(record, field))
+                self.shared.lookup(families::CONTENT, self.key.borrow_mut().field(record, field))
             }
         }
     }
@@ -115,7 +115,7 @@ impl Store for RocksStore {
         if let Some(grant) = self.overlay.grant(client) {
             return Some(grant.clone());
         }
-        lookup(&self.shared, families::SESSIONS, self.key.borrow_mut().grant(client))
+        self.shared.lookup(families::SESSIONS, self.key.borrow_mut().grant(client))
     }
 
     fn records_after(
@@ -161,6 +161,23 @@ impl Store for RocksStore {
         found
     }
 
+    fn outgoing(&self, mailbox: &Mailbox, sequence: StreamSequence) -> Option<Envelope> {
+        self.mail.outgoing(mailbox, sequence, (&self.shared, &self.key))
+    }
+
+    fn mail(&self, mailbox: &Mailbox, position: Position) -> Option<Stored> {
+        self.mail.message(mailbox, position, (&self.shared, &self.key))
+    }
+
+    fn dead_after(
+        &self,
+        mailbox: &Mailbox,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Vec<(Position, Stored)> {
+        self.mail.dead_after(mailbox, after, limit, (&self.shared, &self.key))
+    }
+
     fn write(&mut self, write: Write) {
         self.put(write);
     }
@@ -168,12 +185,7 @@ impl Store for RocksStore {
 
 /// The row of a record in the database.
 pub(crate) fn read_row(shared: &Shared, key: &RefCell<Key>, record: &RecordId) -> Option<Row> {
-    lookup(shared, families::RECORDS, key.borrow_mut().record(record))
-}
-
-fn lookup<T: DeserializeOwned>(shared: &Shared, family: &str, key: &Key) -> Option<T> {
-    let bytes = shared.read_checked(shared.db().get_pinned_cf(shared.family(family), key));
-    bytes.map(|bytes| shared.read_checked(codec::decode(&bytes)))
+    shared.lookup(families::RECORDS, key.borrow_mut().record(record))
 }
 
 impl RocksStore {

@@ -5,7 +5,8 @@ use crate::{
     error::StoreError,
     identity::damaged,
     keys::{self, Key, KeyError, families},
-    options,
+    mail::Known,
+    mail_recovery, options,
 };
 use assent_protocol::{
     codec::{self, DecodeError},
@@ -48,11 +49,11 @@ fn refused(config: &StoreConfig, error: &rocksdb::Error) -> StoreError {
     }
 }
 
-/// Loads what is held of transactions and sessions.
-pub(crate) fn load(db: &DB, config: &StoreConfig) -> Result<Recovered, StoreError> {
+/// Loads what is held of transactions, sessions and messages.
+pub(crate) fn load(db: &DB, config: &StoreConfig) -> Result<(Recovered, Known), StoreError> {
     let mut recovered = Recovered::default();
-    let Recovered { txns, watermarks, clients, grants } = &mut recovered;
-    each(db, families::TRANSACTIONS, Key::default().txns(), |key, value| {
+    let Recovered { txns, watermarks, clients, grants, mail } = &mut recovered;
+    let known = each(db, families::TRANSACTIONS, Key::default().txns(), |key, value| {
         txns.push((keys::parse_txn(key)?, codec::decode(value)?));
         Ok(())
     })
@@ -69,11 +70,16 @@ pub(crate) fn load(db: &DB, config: &StoreConfig) -> Result<Recovered, StoreErro
     .and_then(|()| {
         each(db, families::SESSIONS, Key::default().grants(), |key, value| by_client(grants, key, value))
     })
+    .and_then(|()| mail_recovery::load(db))
+    .map(|(messages, known)| {
+        *mail = messages;
+        known
+    })
     .map_err(|what| damaged(config, what.to_string()))?;
     // The order of keys is that of name lengths first.
     txns.sort_by(|a, b| a.0.cmp(&b.0));
     watermarks.sort();
-    Ok(recovered)
+    Ok((recovered, known))
 }
 
 fn by_client<T: DeserializeOwned>(
@@ -86,19 +92,34 @@ fn by_client<T: DeserializeOwned>(
 }
 
 /// Calls `row` with every key and value under a prefix.
-fn each(
+pub(crate) fn each(
     db: &DB,
     family: &str,
     prefix: &Key,
+    row: impl FnMut(&[u8], &[u8]) -> Result<(), RowError>,
+) -> Result<(), RowError> {
+    range(db, family, prefix.as_ref(), prefix.end(), row)
+}
+
+/// Calls `row` with every key and value from one key to before another.
+pub(crate) fn range(
+    db: &DB,
+    family: &str,
+    from: &[u8],
+    to: Vec<u8>,
     mut row: impl FnMut(&[u8], &[u8]) -> Result<(), RowError>,
 ) -> Result<(), RowError> {
+    if from >= &to[..] {
+        return Ok(());
+    }
     let mut options = ReadOptions::default();
-    options.set_iterate_upper_bound(prefix.end());
+    options.set_iterate_lower_bound(from);
+    options.set_iterate_upper_bound(to);
     // Read once, in bulk: not worth a place in the cache.
     options.fill_cache(false);
     let family = db.cf_handle(family).expect("all families are there by now");
     let mut rows = db.raw_iterator_cf_opt(family, options);
-    rows.seek(prefix);
+    rows.seek(from);
     while let Some((key, value)) = rows.item() {
         row(key, value)?;
         rows.next();
@@ -108,11 +129,13 @@ fn each(
 
 /// A row that can't be read, or that no version of this program wrote.
 #[derive(Debug, thiserror::Error)]
-enum RowError {
+pub(crate) enum RowError {
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error("a value can't be read: {0}")]
     Value(#[from] DecodeError),
+    #[error("a message lacks its body")]
+    Body,
     #[error(transparent)]
     Disk(#[from] rocksdb::Error),
 }

@@ -10,7 +10,9 @@ use crate::{
     keys::{Key, families},
     wal,
 };
+use assent_protocol::codec;
 use rocksdb::{ColumnFamily, DB, DBRawIterator, ReadOptions, WriteBatch};
+use serde::de::DeserializeOwned;
 use std::{
     fs::File,
     path::{Path, PathBuf},
@@ -112,6 +114,12 @@ impl Shared {
         self.synced.fetch_max(committed, Ordering::AcqRel);
         metrics::histogram!("assent_store_sync_seconds").record(started.elapsed());
         Ok(())
+    }
+
+    /// The value of a key.
+    pub(crate) fn lookup<T: DeserializeOwned>(&self, family: &str, key: &Key) -> Option<T> {
+        let bytes = self.read_checked(self.db.get_pinned_cf(self.family(family), key));
+        bytes.map(|bytes| self.read_checked(codec::decode(&bytes)))
     }
 
     /// Everything in a column family that starts with the key, in order.

@@ -11,6 +11,7 @@ use crate::{
     error::StoreError,
     folder, identity,
     keys::{Key, families},
+    mail::Mail,
     overlay::{Overlay, PendingField},
     reads::read_row,
     recovery,
@@ -26,7 +27,7 @@ use assent_protocol::{
 use rocksdb::WriteBatch;
 use std::{cell::RefCell, sync::Arc, time::Instant};
 
-/// A participant's records, transactions and sessions in RocksDB.
+/// A participant's records, transactions, sessions and messages in RocksDB.
 ///
 /// The loop that runs a machine on it: `Store::write` any number of times, [`commit`](RocksStore::commit) once, then
 /// [`Syncer::sync`] (on another thread), and only then send what the machine said (R7).
@@ -39,6 +40,7 @@ pub struct RocksStore {
     pub(crate) overlay: Overlay,
     pub(crate) rows: RefCell<Rows>,
     pub(crate) key: RefCell<Key>,
+    pub(crate) mail: Mail,
     batch: Batch,
     boot: u64,
     reserve_bytes: u64,
@@ -58,7 +60,7 @@ impl RocksStore {
         let mut batch = WriteBatch::default();
         let boot = identity::enter(&db, &config, &mut batch)?;
         recovery::create_missing(&mut db, &config)?;
-        let recovered = recovery::load(&db, &config)?;
+        let (recovered, known) = recovery::load(&db, &config)?;
         let shared = Shared::new(db, config.dir.clone(), boot, lock);
         // Durable before anyone can hear of this boot.
         shared.write(batch)?;
@@ -68,6 +70,7 @@ impl RocksStore {
             overlay: Overlay::default(),
             rows: RefCell::new(Rows::new(config.cached_entries_max)),
             key: RefCell::default(),
+            mail: Mail::new(known, config.cached_message_bytes),
             batch: Batch::default(),
             boot,
             reserve_bytes: config.reserve_bytes,
@@ -78,6 +81,8 @@ impl RocksStore {
             dir = %config.dir.display(),
             boot,
             transactions = recovered.txns.len(),
+            messages = recovered.mail.messages.len(),
+            outgoing = recovered.mail.outgoing.len(),
             elapsed_ms = started.elapsed().as_millis() as u64,
             "opened the database"
         );
@@ -107,6 +112,7 @@ impl RocksStore {
         let batch = self.batch.take(|name| self.shared.family(name));
         let bytes = self.shared.write(batch)?;
         self.overlay.clear();
+        self.mail.committed();
         metrics::histogram!("assent_store_batch_bytes").record(bytes as f64);
         Ok(bytes)
     }
@@ -144,7 +150,7 @@ impl RocksStore {
 
     /// Puts a write into the batch and the overlay.
     pub(crate) fn put(&mut self, write: Write) {
-        let RocksStore { overlay, key, batch, .. } = self;
+        let RocksStore { overlay, key, batch, mail, .. } = self;
         let key = key.get_mut();
         match write {
             Write::PutRecord(record, version) => self.row_mut(&record).version = Some(version),
@@ -180,6 +186,17 @@ impl RocksStore {
             }
             Write::DeleteRecord(record) => self.delete_record(&record),
             Write::DeleteField(record, field) => self.delete_field(&record, &field),
+            Write::PutWaiting(..)
+            | Write::DeleteWaiting(..)
+            | Write::PutOutgoing(..)
+            | Write::DeleteOutgoing(..)
+            | Write::PutAcknowledged(..)
+            | Write::PutArrived(..)
+            | Write::PutMailbox(..)
+            | Write::PutMessage(..)
+            | Write::DeleteMessage(..)
+            | Write::PutDead(..)
+            | Write::DeleteDead(..) => mail.put(write, key, batch),
         }
     }
 

@@ -1,6 +1,9 @@
 //! One suite for every store: the same writes, commits, syncs and restarts on the store in memory, which is simple
 //! enough to be right, and on RocksDB, and after every step both must answer every question alike.
 
+#[path = "conformance/mail.rs"]
+mod mail;
+
 use assent_protocol::{
     ids::{ClientName, Digest, FieldName, Member, RecordId, Sequence, SessionId, TxnId, Version},
     memory::MemoryStore,
@@ -21,6 +24,7 @@ const CLIENTS: [&str; 3] = ["c", "cc", "d"];
 #[derive(Clone, Debug)]
 enum Step {
     Write(Box<Write>),
+    Mail(mail::MailStep),
     Commit,
     Sync,
     /// The process ends and starts again: what was not committed is gone.
@@ -105,7 +109,8 @@ fn write() -> impl Strategy<Value = Write> {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        30 => write().prop_map(|write| Step::Write(Box::new(write))),
+        20 => write().prop_map(|write| Step::Write(Box::new(write))),
+        20 => mail::step().prop_map(Step::Mail),
         6 => Just(Step::Commit),
         2 => Just(Step::Sync),
         1 => Just(Step::Restart),
@@ -117,6 +122,7 @@ fn config(dir: &TempDir, cached_entries_max: usize) -> StoreConfig {
         // Small, so that flushes and files are met too.
         memtable_bytes: 64 << 10,
         cached_entries_max,
+        cached_message_bytes: cached_entries_max * 100,
         reserve_bytes: 0,
         ..StoreConfig::new(dir.path(), assent_protocol::ids::NodeId(1), "students-1")
     }
@@ -149,6 +155,12 @@ impl Pair {
             Step::Write(write) => {
                 self.memory.write((*write).clone());
                 self.rocks().write(*write);
+            }
+            Step::Mail(step) => {
+                for write in mail::writes(step, &self.memory) {
+                    self.memory.write(write.clone());
+                    self.rocks().write(write);
+                }
             }
             Step::Commit => {
                 self.memory.commit();
@@ -184,6 +196,7 @@ impl Pair {
         let rocks = self.rocks.as_ref().expect("it is open between steps");
         check_content(&self.memory, rocks);
         check_scans(&self.memory, rocks);
+        mail::check(&self.memory, rocks);
     }
 }
 

@@ -2,8 +2,11 @@
 
 use assent_protocol::{
     codec,
-    ids::{NodeId, RecordId, Version},
-    storage::{Store, Write},
+    ids::{
+        ClientName, Digest, Incarnation, NodeId, RecordId, Sequence, SessionId, Sponsor, Stamp, TxnId,
+        Version,
+    },
+    storage::{Store, TxnRecord, Write, Yes},
 };
 use assent_queue::{RocksStore, STORAGE_VERSION, StoreConfig, StoreError};
 use rocksdb::{DB, Options};
@@ -79,6 +82,48 @@ fn database_of_another_node_is_refused_with_both_names() {
         assert!(error.to_string().contains("students-1") && error.to_string().contains(name), "{error}");
     }
     assert_eq!(RocksStore::open(config(dir.path())).expect("opens").0.boot(), 2, "a refusal is no boot");
+}
+
+#[test]
+fn database_of_version_1_is_opened_with_its_votes_and_raised() {
+    let dir = tempfile::tempdir().expect("a folder for the test");
+    RocksStore::open(config(dir.path())).expect("opens");
+    let client = ClientName::new("c").expect("valid");
+    let txn = TxnId { client, session: SessionId(1), sequence: Sequence(1) };
+    let yes = TxnRecord::Yes(Yes {
+        digest: Digest([7; 32]),
+        participants: vec![NodeId(1), NodeId(2)],
+        sponsor: Sponsor { node: NodeId(3), incarnation: Incarnation(4), attempt: 5 },
+        stamp: Stamp(6),
+        deadline_ms: 7,
+        pledged: true,
+        steps: Vec::new(),
+        results: Vec::new(),
+        position: None,
+    });
+    let key = b"\x20\x01c\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01";
+    {
+        let names = DB::list_cf(&Options::default(), dir.path()).expect("lists");
+        let mut db = DB::open_cf(&Options::default(), dir.path(), names).expect("opens");
+        for name in ["messages", "bodies", "streams"] {
+            db.drop_cf(name).expect("drops");
+        }
+        let put = |family, key: &[u8], value: &[u8]| {
+            db.put_cf(db.cf_handle(family).expect("is there"), key, value).expect("puts");
+        };
+        put("meta", b"\x01storage_version", &codec::encode(&1u32));
+        put("transactions", key, &codec::encode(&yes));
+    }
+    for _ in 0..2 {
+        let (_, recovered) = RocksStore::open(config(dir.path())).expect("opens");
+        assert_eq!(recovered.txns, [(txn.clone(), yes.clone())]);
+    }
+    let names = DB::list_cf(&Options::default(), dir.path()).expect("lists");
+    let db = DB::open_cf(&Options::default(), dir.path(), names).expect("opens");
+    let version = db.get_cf(db.cf_handle("meta").expect("is there"), b"\x01storage_version").expect("reads");
+    assert_eq!(version, Some(codec::encode(&STORAGE_VERSION)));
+    let held = db.get_cf(db.cf_handle("transactions").expect("is there"), key).expect("reads");
+    assert_eq!(held, Some(codec::encode(&yes)));
 }
 
 #[test]

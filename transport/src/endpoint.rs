@@ -12,6 +12,7 @@ use crate::{
     accept,
     config::EndpointConfig,
     dial::{self, DialError},
+    frames::Lane,
     measure::Meters,
     peers::Peers,
     principal::{Principal, Role},
@@ -161,7 +162,8 @@ impl Endpoint {
         let own = self.shared.config.identity.role();
         let sent = self.shared.peers.with(peer, |connection| {
             if roles::may_send(own, connection.role, message) {
-                connection.outgoing.push(&codec::encode(message))
+                let content = codec::encode(message);
+                connection.outgoing.push(Lane::for_message(message, content.len()), &content)
             } else {
                 // A bug here, but possibly one that a peer's message brought about: no reason to end the process.
                 tracing::error!(%own, to = %connection.role, ?message, "the role table forbids this message");

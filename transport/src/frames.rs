@@ -3,7 +3,7 @@
 //! Not here: the codec, and sockets. `FrameBuffer` takes bytes as they come and gives frames as they complete; it
 //! allocates for what has arrived and never for what a header only announces.
 
-use assent_protocol::codec::FRAME_BYTES_MAX;
+use assent_protocol::{codec::FRAME_BYTES_MAX, message::Message};
 
 /// The largest frame that travels on the urgent stream, its header not counted, in bytes. Larger ones take the
 /// bulk stream.
@@ -20,7 +20,7 @@ const KEEP_BYTES_MAX: usize = 1024 * 1024;
 pub(crate) enum Lane {
     /// Frames up to [`URGENT_FRAME_BYTES_MAX`].
     Urgent,
-    /// All larger ones; sends only when the urgent stream has nothing to send.
+    /// All larger ones, and all whose order counts whatever their size; sends only when the urgent stream has nothing to send.
     Bulk,
 }
 
@@ -28,6 +28,12 @@ impl Lane {
     /// The lane for a frame of this length.
     pub(crate) fn for_frame(bytes: usize) -> Lane {
         if bytes <= URGENT_FRAME_BYTES_MAX { Lane::Urgent } else { Lane::Bulk }
+    }
+
+    /// The lane for a message of this length. Of a stream of messages some are large and some are small: on two lanes
+    /// they would overtake each other, and what comes too early is refused.
+    pub(crate) fn for_message(message: &Message, bytes: usize) -> Lane {
+        if matches!(message, Message::Relay { .. }) { Lane::Bulk } else { Lane::for_frame(bytes) }
     }
 
     /// The first byte on the stream, in both directions: opens it, and answers that it was accepted.

@@ -77,9 +77,8 @@ impl Outgoing {
     }
 
     /// Takes one encoded message.
-    pub(crate) fn push(&self, content: &[u8]) -> Result<(), SendError> {
+    pub(crate) fn push(&self, lane: Lane, content: &[u8]) -> Result<(), SendError> {
         let header = frames::header(content.len()).ok_or(SendError::TooLarge)?;
-        let lane = Lane::for_frame(content.len());
         let was_empty = {
             let mut lanes = self.lock();
             if lanes.draining {
@@ -173,43 +172,47 @@ impl Outgoing {
 mod tests {
     use super::*;
 
+    fn push(outgoing: &Outgoing, content: &[u8]) -> Result<(), SendError> {
+        outgoing.push(Lane::for_frame(content.len()), content)
+    }
+
     #[test]
     fn large_frames_alone_leave_room_for_small_ones() {
         let outgoing = Outgoing::new(200_000);
         let large = vec![0; 40_000];
-        assert_eq!(outgoing.push(&large), Ok(()));
-        assert_eq!(outgoing.push(&large), Ok(()));
-        assert_eq!(outgoing.push(&large), Err(SendError::Overloaded));
+        assert_eq!(push(&outgoing, &large), Ok(()));
+        assert_eq!(push(&outgoing, &large), Ok(()));
+        assert_eq!(push(&outgoing, &large), Err(SendError::Overloaded));
         let small = [0; 1_000];
-        let taken = (0..1_000).take_while(|_| outgoing.push(&small).is_ok()).count();
+        let taken = (0..1_000).take_while(|_| push(&outgoing, &small).is_ok()).count();
         assert_eq!(taken, (200_000 - 2 * 40_004) / 1_004);
     }
 
     #[test]
     fn a_frame_above_eight_mebibytes_is_too_large() {
         let outgoing = Outgoing::new(usize::MAX);
-        assert_eq!(outgoing.push(&vec![0; 8 * 1024 * 1024 + 1]), Err(SendError::TooLarge));
+        assert_eq!(push(&outgoing, &vec![0; 8 * 1024 * 1024 + 1]), Err(SendError::TooLarge));
     }
 
     #[tokio::test]
     async fn what_waits_leaves_together_and_frees_its_room_when_written() {
         let outgoing = Outgoing::new(100);
-        assert_eq!(outgoing.push(&[1; 40]), Ok(()));
-        assert_eq!(outgoing.push(&[2; 40]), Ok(()));
-        assert_eq!(outgoing.push(&[3; 40]), Err(SendError::Overloaded));
+        assert_eq!(push(&outgoing, &[1; 40]), Ok(()));
+        assert_eq!(push(&outgoing, &[2; 40]), Ok(()));
+        assert_eq!(push(&outgoing, &[3; 40]), Err(SendError::Overloaded));
         let batch = outgoing.take(Lane::Urgent).await.expect("two frames wait");
         assert_eq!((batch.bytes.len(), batch.frames), (88, 2));
-        assert_eq!(outgoing.push(&[3; 40]), Err(SendError::Overloaded), "taken is not yet written");
+        assert_eq!(push(&outgoing, &[3; 40]), Err(SendError::Overloaded), "taken is not yet written");
         outgoing.written(Lane::Urgent, 88);
-        assert_eq!(outgoing.push(&[3; 40]), Ok(()));
+        assert_eq!(push(&outgoing, &[3; 40]), Ok(()));
     }
 
     #[tokio::test]
     async fn a_drained_lane_sends_what_waits_and_takes_nothing_more() {
         let outgoing = Outgoing::new(100);
-        assert_eq!(outgoing.push(&[1; 40]), Ok(()));
+        assert_eq!(push(&outgoing, &[1; 40]), Ok(()));
         outgoing.drain();
-        assert_eq!(outgoing.push(&[2; 40]), Err(SendError::NotConnected));
+        assert_eq!(push(&outgoing, &[2; 40]), Err(SendError::NotConnected));
         assert!(outgoing.take(Lane::Urgent).await.is_some());
         assert!(outgoing.take(Lane::Urgent).await.is_none());
         assert!(outgoing.take(Lane::Bulk).await.is_none());

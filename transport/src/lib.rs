@@ -8,7 +8,8 @@
 //! - [`Event::Up`], then [`Event::Messages`], then [`Event::Down`]: one connection per peer at a time, so what
 //!   arrives between an Up and its Down came over one connection,
 //! - frames of at most 16 KiB keep their order on a connection, and so do larger ones among themselves; the two
-//!   kinds overtake each other, for large ones must not hold up small ones,
+//!   kinds overtake each other, for large ones must not hold up small ones; messages that are relayed keep their order
+//!   whatever their size: they travel with the large ones,
 //! - a frame may be lost, but only when its connection is.
 //!
 //! [`Message::check`]: assent_protocol::message::Message::check

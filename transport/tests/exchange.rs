@@ -3,11 +3,12 @@
 mod support;
 
 use assent_protocol::{
-    ids::Peer,
+    ids::{ClientName, Peer, Sequence, SessionId, Stamp, TxnId},
+    mail::{Draft, Envelope, Mailbox, MessageId, StreamSequence},
     message::{Message, Query, Reply},
 };
 use assent_transport::{Dial, Endpoint, Event, Role, SendError, TransportError};
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use support::{C1, C2, P1, P2, Process, World, query, reply};
 
 #[tokio::test]
@@ -95,6 +96,40 @@ async fn a_large_frame_does_not_hold_up_small_ones() {
         order.push(request);
     }
     assert_eq!(order, [3, 1, 2]);
+}
+
+/// One message of a stream, of this many bytes.
+fn relay(number: u64, bytes: usize) -> Message {
+    let client = ClientName::new("alice").expect("a name");
+    let txn = TxnId { client, session: SessionId(1), sequence: Sequence(number) };
+    let mailbox = Mailbox::new("orders").expect("a name");
+    let draft = Draft {
+        mailbox: mailbox.clone(),
+        key: None,
+        headers: BTreeMap::new(),
+        payload: vec![7; bytes],
+        delay_ms: 0,
+    };
+    let id = MessageId { txn, operation: 0 };
+    let envelopes = vec![Envelope { id, sent: Stamp(1), draft: Arc::new(draft) }];
+    Message::Relay { mailbox, acked: StreamSequence(0), first: StreamSequence(number), envelopes }
+}
+
+#[tokio::test]
+async fn relayed_messages_keep_their_order_whatever_their_sizes() {
+    let world = World::new();
+    let mut source = world.start(Role::Participant, "p1").await;
+    let mut target = world.start(Role::Participant, "p2").await;
+    source.up().await;
+    target.up().await;
+    // More than what QUIC sends at once: the small ones would arrive first.
+    let size = |number: u64| if number % 4 == 3 { 10 } else { 256 * 1024 };
+    for number in 1..=40 {
+        source.endpoint.send(Peer::Node(P2), &relay(number, size(number))).expect("there is room");
+    }
+    for number in 1..=40 {
+        assert_eq!(target.message().await, (Peer::Node(P1), relay(number, size(number))));
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@ mod support;
 use assent_protocol::{
     codec::FRAME_BYTES_MAX,
     ids::{ClientName, Digest, Incarnation, NodeId, Peer, Sequence, SessionId, Sponsor, Subject, TxnId},
-    message::Message,
+    mail::{LeaseId, Mailbox, Position, StreamSequence},
+    message::{Finish, Message, Receive},
 };
 use assent_transport::{Role, URGENT_FRAME_BYTES_MAX};
 use support::{C1, P1, Papers, Process, Raw, RawStreams, World, frame, query};
@@ -146,6 +147,57 @@ async fn a_thousand_participants_are_refused() {
     // What came before was good, and what comes after is not looked at.
     assert_eq!(participant.message().await, (Peer::Node(C1), good));
     assert_eq!(participant.down().await, Peer::Node(C1));
+}
+
+#[tokio::test]
+async fn requests_about_mailboxes_that_nobody_makes_are_refused() {
+    let world = World::new();
+    let mut participant = world.start(Role::Participant, "p1").await;
+    let papers = Papers::of(&world, Role::Client, "mallory");
+    let mailbox = || Mailbox::new("orders").expect("a name");
+    let receive = |max, lease_ms, wait_ms| {
+        Message::Receive(Box::new(Receive { request: 1, mailbox: mailbox(), max, lease_ms, wait_ms }))
+    };
+    let lease = LeaseId { boot: 1, serial: 1 };
+    let finish = |count, how| Message::Finish {
+        request: 1,
+        mailbox: mailbox(),
+        deliveries: vec![(Position(1), lease); count],
+        how,
+    };
+    let cause = Some("x".repeat(1025));
+    let relay = Message::Relay {
+        mailbox: mailbox(),
+        acked: StreamSequence(0),
+        first: StreamSequence(1),
+        envelopes: Vec::new(),
+    };
+    let mut misnamed = frame(&receive(1, None, 0));
+    let name = misnamed.windows(7).position(|bytes| bytes == b"mailbox").expect("it is named");
+    misnamed[name..name + 7].copy_from_slice(b"student");
+    let cases = [
+        (frame(&receive(0, None, 0)), 11, "no message is asked for"),
+        (frame(&receive(1025, None, 0)), 11, "more than 1024 messages"),
+        (frame(&receive(1, Some(0), 0)), 11, "a lease has 1 to"),
+        (frame(&receive(1, None, 60_001)), 11, "the wait is longer"),
+        (frame(&finish(1025, Finish::Acknowledge)), 11, "more than 1024 messages"),
+        (frame(&finish(1, Finish::Extend(0))), 11, "a lease has 1 to"),
+        (frame(&finish(1, Finish::Release { delay_ms: None, cause })), 11, "the cause is longer"),
+        (frame(&relay), 12, "a client may not send Relay to a participant"),
+        (misnamed, 10, ""),
+    ];
+    for (bytes, code, text) in cases {
+        let raw = papers.connect(world.address(P1), "assent/1").await.expect("connected");
+        let mut streams = raw.open().await;
+        let peer = participant.up().await;
+        // By the lane on which such a message comes.
+        let lane = usize::from(bytes.len() > URGENT_FRAME_BYTES_MAX);
+        streams[lane].0.write_all(&bytes).await.expect("written");
+        let verdict = raw.verdict().await;
+        assert_eq!(verdict.0, code, "{}", verdict.1);
+        assert!(verdict.1.contains(text), "{:?} should say {text:?}", verdict.1);
+        assert_eq!(participant.down().await, peer);
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use assent_protocol::{
     ids::{ClientName, Digest, Incarnation, NodeId, Sequence, SessionId, Sponsor, Subject, TxnId},
-    message::{Message, Query, Reply, SessionEnd, SponsorAnswer},
+    mail::{Mailbox, StreamSequence},
+    message::{Intake, Manage, Message, Query, Receive, Reply, SessionEnd, SponsorAnswer},
 };
 use assent_transport::{
     Role::{self, Client, Coordinator, Participant},
@@ -21,6 +22,8 @@ fn each_message_goes_only_where_it_belongs() {
         txn: TxnId { client: client(), session, sequence: Sequence(1) },
         digest: Digest([0; 32]),
     };
+    let mailbox = || Mailbox::new("orders").expect("a name");
+    let receive = Receive { request: 1, mailbox: mailbox(), max: 1, lease_ms: None, wait_ms: 0 };
     let cases: Vec<(Message, &[(Role, Role)])> = vec![
         (Message::OpenSession { request: 1 }, &[(Client, Coordinator)]),
         (Message::SessionOpened { request: 1, session: None }, &[(Coordinator, Client)]),
@@ -42,6 +45,27 @@ fn each_message_goes_only_where_it_belongs() {
             Message::OutcomesHeld { held: Vec::new() },
             &[(Participant, Coordinator), (Participant, Participant)],
         ),
+        (
+            Message::Relay {
+                mailbox: mailbox(),
+                acked: StreamSequence(0),
+                first: StreamSequence(1),
+                envelopes: Vec::new(),
+            },
+            &[(Participant, Participant)],
+        ),
+        (
+            Message::RelayHeld { mailbox: mailbox(), last: None, intake: Intake::Open },
+            &[(Participant, Participant)],
+        ),
+        (Message::Receive(Box::new(receive)), &[(Client, Participant)]),
+        (
+            Message::Manage { request: 1, mailbox: mailbox(), what: Manage::Purge(None) },
+            &[(Client, Participant)],
+        ),
+        (Message::Received { request: 1, deliveries: Ok(Vec::new()) }, &[(Participant, Client)]),
+        (Message::Finished { request: 1, results: Ok(Vec::new()) }, &[(Participant, Client)]),
+        (Message::Managed { request: 1, done: Ok(1) }, &[(Participant, Client)]),
         (
             Message::Query { request: 1, query: Query::Status },
             &[(Client, Coordinator), (Client, Participant)],

@@ -1,9 +1,10 @@
-//! `assent bench`: enrolments and drops in a closed loop, measured.
+//! `assent bench`: enrolments and drops, or messages, in a closed loop, measured.
 //!
 //! All clients live on one thread: so the measured cluster has the rest of the machine.
 
 mod disk;
 mod load;
+mod messages;
 mod report;
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 };
 use clap::Args;
 use load::Plan;
-use report::BenchReport;
+use report::{BenchReport, MessagesReport};
 use std::{path::Path, time::Duration};
 
 /// What to measure.
@@ -41,25 +42,74 @@ pub(crate) struct BenchArgs {
     /// Chooses the load: the same seed, the same choices
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
+    /// Send, receive and finish messages, instead of enrolling
+    #[arg(long)]
+    messages: bool,
+    /// Messages that are under way at the same time
+    #[arg(long, default_value_t = 16, value_name = "N", requires = "messages", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    in_flight: u16,
+    /// Bytes of each message
+    #[arg(long, default_value_t = 256, value_name = "BYTES", requires = "messages", value_parser = clap::value_parser!(u32).range(16..=262_144))]
+    payload: u32,
+    /// How messages are finished
+    #[arg(long, default_value = "transaction", value_enum, requires = "messages")]
+    finish: messages::FinishBy,
+    /// Have messages kept by another participant than the mailbox's, and relayed
+    #[arg(long, requires = "messages")]
+    relayed: bool,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &BenchArgs, global: &Global) -> Result<Status, Failure> {
-    if args.students < args.clients.into() {
+    if !args.messages && args.students < args.clients.into() {
         return Err(Failure::new(Status::Usage, "there must be a student for each client")
             .remedy(format!("give at least --students {}", args.clients)));
     }
-    let report = if global.names_cluster() {
-        measure(args, global, &global.cluster_dir())?
+    if global.names_cluster() {
+        return measure_and_print(args, global, &global.cluster_dir());
+    }
+    eprintln!("no --cluster is given: starting a temporary one (2 coordinators, 3 participants)");
+    let counts = Counts { coordinators: 2, students: 2, courses: 1 };
+    let temporary = TemporaryCluster::start("bench", args.dir.clone(), counts)?;
+    let layout = temporary.layout();
+    measure_and_print(args, &global.for_cluster(layout.cluster_file()), layout.root())
+}
+
+fn measure_and_print(args: &BenchArgs, global: &Global, dir: &Path) -> Result<Status, Failure> {
+    if args.messages {
+        global.output().print(&measure_messages(args, global, dir)?)?;
     } else {
-        eprintln!("no --cluster is given: starting a temporary one (2 coordinators, 3 participants)");
-        let counts = Counts { coordinators: 2, students: 2, courses: 1 };
-        let temporary = TemporaryCluster::start("bench", args.dir.clone(), counts)?;
-        let layout = temporary.layout();
-        measure(args, &global.for_cluster(layout.cluster_file()), layout.root())?
-    };
-    global.output().print(&report)?;
+        global.output().print(&measure(args, global, dir)?)?;
+    }
     Ok(Status::Done)
+}
+
+fn measure_messages(args: &BenchArgs, global: &Global, dir: &Path) -> Result<MessagesReport, Failure> {
+    let plan = messages::Plan {
+        prefix: prefix()?,
+        in_flight: args.in_flight.into(),
+        payload: args.payload as usize,
+        finish: args.finish,
+        relayed: args.relayed,
+        warm_up: Duration::from_secs(args.warm_up),
+        measured: Duration::from_secs(args.seconds),
+    };
+    context::block_on_until_interrupted(async {
+        let client = global.connect().await?;
+        let syncs = syncs(dir).await;
+        eprintln!("loading: {} s to warm up, {} s measured", args.warm_up, args.seconds);
+        let mut report = messages::run(&client, &plan).await?;
+        report.fdatasync_per_second = syncs;
+        client.close().await;
+        Ok(report)
+    })
+}
+
+/// How often the disk syncs in a second. Measured just before the load, and not during: both would slow each other down.
+async fn syncs(dir: &Path) -> Option<u64> {
+    let dir = dir.to_owned();
+    // On a thread of its own: connections must be kept meanwhile.
+    tokio::task::spawn_blocking(move || disk::syncs_per_second(&dir)).await.ok()?.ok()
 }
 
 fn measure(args: &BenchArgs, global: &Global, dir: &Path) -> Result<BenchReport, Failure> {
@@ -76,13 +126,10 @@ fn measure(args: &BenchArgs, global: &Global, dir: &Path) -> Result<BenchReport,
         let client = global.connect().await?;
         eprintln!("creating {} students and {} courses", plan.students, plan.courses);
         load::set_up(&client, &plan).await?;
-        // Just before, and not during: both would slow each other down.
-        let dir = dir.to_owned();
-        // On a thread of its own: connections must be kept meanwhile.
-        let syncs = tokio::task::spawn_blocking(move || disk::syncs_per_second(&dir)).await;
+        let syncs = syncs(dir).await;
         eprintln!("loading: {} s to warm up, {} s measured", args.warm_up, args.seconds);
         let mut report = load::run(&client, &plan).await?;
-        report.fdatasync_per_second = syncs.ok().and_then(Result::ok);
+        report.fdatasync_per_second = syncs;
         client.close().await;
         Ok(report)
     })

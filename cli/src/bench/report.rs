@@ -71,3 +71,59 @@ impl fmt::Display for BenchReport {
         }
     }
 }
+
+/// The figures of one run of messages.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct MessagesReport {
+    /// Messages under way in the closed loop.
+    pub(super) in_flight: u64,
+    /// Bytes of each.
+    pub(super) payload_bytes: u64,
+    /// How they were finished.
+    pub(super) finish: &'static str,
+    /// They were kept by another participant than the mailbox's.
+    pub(super) relayed: bool,
+    /// How long was measured, after the warm-up.
+    pub(super) seconds: f64,
+    /// Messages finished.
+    pub(super) finished: u64,
+    /// Per second.
+    pub(super) messages_per_second: f64,
+    /// From before the sending to the end.
+    pub(super) latency: Percentiles,
+    /// Deliveries that were not the first, warm-up included.
+    pub(super) redelivered: u64,
+    /// Messages that did not come to an end within a minute.
+    pub(super) missing: u64,
+    /// fdatasync calls per second on the cluster's disk, just before.
+    pub(super) fdatasync_per_second: Option<u64>,
+}
+
+impl fmt::Display for MessagesReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} messages of {} bytes in flight, finished by {}{}, {:.1} s",
+            thousands(self.in_flight),
+            thousands(self.payload_bytes),
+            self.finish,
+            if self.relayed { ", relayed" } else { "" },
+            self.seconds
+        )?;
+        let per_second = thousands(self.messages_per_second as u64);
+        writeln!(f, "  finished    {per_second} messages/s ({} in all)", thousands(self.finished))?;
+        writeln!(f, "  latency     {}", self.latency)?;
+        if self.redelivered > 0 {
+            writeln!(f, "  redelivered {}", thousands(self.redelivered))?;
+        }
+        if self.missing > 0 {
+            writeln!(f, "  missing     {}", thousands(self.missing))?;
+        }
+        match self.fdatasync_per_second {
+            Some(rate) => {
+                writeln!(f, "  fdatasync   {} per second on the same disk, just before", thousands(rate))
+            }
+            None => writeln!(f, "  fdatasync   not measured: the cluster's disk is not here"),
+        }
+    }
+}

@@ -117,6 +117,9 @@ async fn run_participant(
             NodeError::Store(_) => failure.remedy(format!(
                 "see that {shown} is writable, has room, is used by no other process, and was written by no newer version"
             )),
+            NodeError::OldCopy { .. } => failure.remedy(
+                "don't start the node again on this folder: put the newest copy of its database back (docs/storage.md, \"Old copies\")",
+            ),
             NodeError::Transport(_) => failure.remedy("free the node's UDP port, or give it another `address` in the cluster file"),
             NodeError::NotInCluster(_) => failure.remedy("correct the cluster file"),
             NodeError::SyncThread(_) => failure.remedy("start the node again: it recovers from what is on disk"),

@@ -46,6 +46,14 @@ impl Object {
         self.0.contains_key(key)
     }
 
+    /// Whether a key is there and not null; null is taken out, and counts as missing.
+    pub(super) fn present(&mut self, key: &str) -> bool {
+        if self.0.get(key) == Some(&Value::Null) {
+            self.0.remove(key);
+        }
+        self.has(key)
+    }
+
     pub(super) fn take(&mut self, key: &str) -> Option<Value> {
         self.0.remove(key)
     }

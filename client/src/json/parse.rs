@@ -1,14 +1,17 @@
 //! From JSON to transactions.
 
-use super::object::{JsonError, Object, Strict, name};
-use crate::transaction::Transaction;
+use super::{
+    mail,
+    object::{JsonError, Object, Strict, name},
+};
+use crate::{mail::NewMessage, transaction::Transaction};
 use assent_protocol::{
     ids::{FieldName, Member, RecordId, TxnId, Version},
     operation::{Check, Operation, Selection},
 };
 use serde_json::Value;
 
-const OPERATIONS: &str = "require, set, delete, append, add, insert, remove, read";
+const OPERATIONS: &str = "require, set, delete, append, add, insert, remove, read, send, acknowledge";
 
 /// Reads one transaction: `{"id": "…", "ops": […]}`, where `id` is there only to repeat an earlier attempt.
 pub fn transaction(text: &str) -> Result<Transaction, JsonError> {
@@ -33,13 +36,33 @@ pub fn transaction_value(value: Value) -> Result<Transaction, JsonError> {
         return Err(JsonError::at("ops", "it holds no operation"));
     }
     for (index, value) in operations.into_iter().enumerate() {
-        transaction = transaction.push(operation(value).map_err(|error| error.of_operation(index))?);
+        transaction = match step(value).map_err(|error| error.of_operation(index))? {
+            Step::Operation(operation) => transaction.push(operation),
+            Step::Send(message) => transaction.send(message),
+        };
     }
     Ok(transaction)
 }
 
-/// Reads one operation: `{"op": "insert", "record": "course/CS101", …}`.
+/// Reads one operation: `{"op": "insert", "record": "course/CS101", …}`. A message that names no record is kept where its
+/// mailbox is.
 pub fn operation(value: Value) -> Result<Operation, JsonError> {
+    match step(value)? {
+        Step::Operation(operation) => Ok(operation),
+        Step::Send(message) => {
+            let sent = Transaction::new().send(message);
+            sent.operations.into_iter().next().ok_or_else(|| JsonError::new("it sends nothing"))
+        }
+    }
+}
+
+/// An operation, or a message whose place depends on the others.
+enum Step {
+    Operation(Operation),
+    Send(NewMessage),
+}
+
+fn step(value: Value) -> Result<Step, JsonError> {
     let mut object = Object::new(value, "an operation")?;
     let op = object.text("op")?;
     let (operation, allowed) = match op.as_str() {
@@ -51,6 +74,14 @@ pub fn operation(value: Value) -> Result<Operation, JsonError> {
         "insert" => insert(&mut object)?,
         "remove" => remove(&mut object)?,
         "read" => read(&mut object)?,
+        "acknowledge" => (mail::acknowledge(&mut object)?, mail::ACKNOWLEDGE),
+        "send" => {
+            let message = mail::send(&mut object)?;
+            object.end(mail::SEND)?;
+            let sent = Transaction::new().send(message.clone());
+            sent.operations.iter().try_for_each(Operation::check).map_err(JsonError::new)?;
+            return Ok(Step::Send(message));
+        }
         other => {
             let other: String = other.chars().take(40).collect();
             return Err(JsonError::at(
@@ -61,7 +92,7 @@ pub fn operation(value: Value) -> Result<Operation, JsonError> {
     };
     object.end(allowed)?;
     operation.check().map_err(JsonError::new)?;
-    Ok(operation)
+    Ok(Step::Operation(operation))
 }
 
 type Parsed = Result<(Operation, &'static str), JsonError>;

@@ -162,7 +162,12 @@ fn describe(object: &mut Value, refusal: &Refusal) {
         | RefusalKind::MemberExists
         | RefusalKind::MemberAbsent
         | RefusalKind::WrongType
-        | RefusalKind::TooLarge => None,
+        | RefusalKind::TooLarge
+        | RefusalKind::MessageAbsent
+        | RefusalKind::LeaseLost
+        | RefusalKind::ForeignLease
+        | RefusalKind::MailboxAbsent
+        | RefusalKind::OutboxFull => None,
     };
     if let Some(requires) = requires {
         object["requires"] = requires.into();

@@ -85,7 +85,7 @@ fn what_is_wrong_is_named_with_its_operation_and_key() {
 
     assert_eq!(
         wrong(r#"{"op":"explode","record":"a/b"}"#),
-        "operation 0: key \"op\": there is no operation \"explode\"; there are require, set, delete, append, add, insert, remove, read"
+        "operation 0: key \"op\": there is no operation \"explode\"; there are require, set, delete, append, add, insert, remove, read, send, acknowledge"
     );
     assert_eq!(wrong(r#"{"record":"a/b"}"#), "operation 0: key \"op\": it is missing");
     assert_eq!(wrong("7"), "operation 0: an operation is an object, not the number 7");

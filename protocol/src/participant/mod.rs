@@ -415,7 +415,7 @@ impl Participant {
             Message::RelayHeld { mailbox, last, intake } => {
                 self.on_relay_held(from, &mailbox, last, intake, turn);
             }
-            Message::Receive(receive) => self.on_receive(from, receive, turn),
+            Message::Receive(receive) => self.on_receive(from, *receive, turn),
             Message::Finish { request, mailbox, deliveries, how } => {
                 self.on_finish(from, request, &mailbox, &deliveries, &how, turn);
             }

@@ -113,10 +113,10 @@ impl Participant {
     pub(in crate::participant) fn on_receive<S: Store>(
         &mut self,
         from: Peer,
-        receive: Box<Receive>,
+        receive: Receive,
         turn: &mut Turn<'_, S>,
     ) {
-        let Receive { request, mailbox, max, lease_ms, wait_ms } = *receive;
+        let Receive { request, mailbox, max, lease_ms, wait_ms } = receive;
         let refuse = |refusal| Message::Received { request, deliveries: Err(refusal) };
         let consumer = match self.consumer(from, &mailbox, turn.store) {
             Ok(consumer) => consumer,
