@@ -379,8 +379,7 @@ impl MailboxState {
                 other.dead
             ));
         }
-        // Places below the last one may be given again, but never one that is taken.
-        if other.next > self.next {
+        if other.next != self.next {
             return Err(alloc::format!("the next place is {}, and stored {}", self.next, other.next));
         }
         Ok(())
