@@ -10,7 +10,7 @@ ASSENT := $(CARGO_TARGET_DIR)/release/assent
 SECONDS_PER_RUN ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-long canaries simulate lab lint verify fix bench real-data doc
+.PHONY: help setup build demo test test-long canaries simulate lab campaign history lint deny verify fix bench real-data doc
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -44,10 +44,25 @@ lab: setup ## Build the fault lab, and list what it can do
 	$(CARGO) build $(FLAGS) -p assent -p assent-lab
 	$(CARGO_TARGET_DIR)/release/assent-lab --help
 
+CAMPAIGN ?= runs/campaign
+campaign: setup ## Attack real clusters with every fault for an hour, or go on with that; the table is $CAMPAIGN/table.md
+	$(CARGO) build $(FLAGS) -p assent -p assent-lab -p assent-lab-shim
+	$(CARGO_TARGET_DIR)/release/assent-lab campaign --out $(CAMPAIGN) $(CAMPAIGN_OPTIONS)
+
+OPERATIONS ?= 100000
+HISTORY ?= runs/history-$(OPERATIONS)
+history: setup ## Write a history of $OPERATIONS operations under all faults, for Elle: $HISTORY/history.edn
+	$(CARGO) build $(FLAGS) -p assent -p assent-lab -p assent-lab-shim
+	$(CARGO_TARGET_DIR)/release/assent-lab attack --workload list_append --nemesis passing --operations $(OPERATIONS) \
+		--seconds 7200 --processes 32 --clients 4 --pause-ms 0 --out $(HISTORY)
+
 lint: setup ## Check format, lints and documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(FLAGS) --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(FLAGS) --workspace --no-deps
+
+deny: ## Check the licences, advisories and sources of all dependencies; needs cargo-deny and the network
+	$(CARGO) deny --locked check
 
 verify: lint test ## Read everything and change nothing: lint and test
 

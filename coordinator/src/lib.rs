@@ -9,7 +9,7 @@ use assent_protocol::{
     message::{Message, Query, Reply},
 };
 use assent_transport::{
-    Cluster, Dial, Endpoint, EndpointConfig, Event, Identity, Role, TransportError,
+    Alarm, Cluster, Dial, Endpoint, EndpointConfig, Event, Identity, Role, TransportError,
     node::{Clock, SpanMeters, publish},
 };
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
@@ -105,8 +105,9 @@ impl Node {
         let mut publish_at = tokio::time::interval(PUBLISH_EVERY);
         let ready_at = tokio::time::sleep(READY_AT_LATEST);
         tokio::pin!(ready_at);
+        let mut alarm = Alarm::new();
         loop {
-            let wake = self.machine.next_wake().map(|time| self.clock.instant(time));
+            alarm.set(self.machine.next_wake().map(|time| self.clock.instant(time)));
             tokio::select! {
                 event = events.recv() => {
                     let Some(event) = event else { break };
@@ -120,7 +121,7 @@ impl Node {
                         self.on_event(event, now);
                     }
                 }
-                () = sleep_until(wake) => {}
+                () = alarm.ring() => {}
                 _ = publish_at.tick() => publish("coordinator", &self.machine.figures(), &self.machine.sizes()),
                 () = &mut ready_at, if !self.waiting.is_empty() => {
                     tracing::warn!(missing = ?self.waiting, "serving without some participants");
@@ -198,12 +199,5 @@ impl Node {
                 tracing::debug!(?peer, %error, "not sent");
             }
         }
-    }
-}
-
-async fn sleep_until(instant: Option<std::time::Instant>) {
-    match instant {
-        Some(instant) => tokio::time::sleep_until(instant.into()).await,
-        None => std::future::pending().await,
     }
 }

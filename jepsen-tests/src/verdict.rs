@@ -10,6 +10,8 @@ pub enum Finding {
     Holds,
     /// The history does not tell: too little happened, or the search was given up.
     Unknown,
+    /// It is about time, as that everything gets decided, and it was not kept within its bound. Nothing is wrong.
+    Undecided,
     /// It is violated.
     Violated,
 }

@@ -92,7 +92,9 @@ fn synthetic_run(dir: &TempDir, change: impl FnOnce(&mut Run)) -> PathBuf {
 #[test]
 fn help_tells_commands_and_statuses() {
     let ran = lab(["--help"]).ends_with(0);
-    for word in ["simulate", "model", "attack", "check", "replay", "report", "Exit statuses", "undecided"] {
+    for word in
+        ["simulate", "model", "attack", "campaign", "check", "replay", "report", "Exit statuses", "undecided"]
+    {
         assert!(ran.out.contains(word), "{word} is missing:\n{}", ran.out);
     }
     lab([]).ends_with(2).says("Usage");
@@ -273,6 +275,35 @@ fn an_attack_that_cannot_be_made_is_explained() {
         .says("/nowhere/assent");
     let folder = synthetic_run(&dir, |_| {});
     lab(["attack", "--out", text(&folder)]).ends_with(2).explains_itself().says("holds a run already");
+}
+
+#[test]
+fn a_campaign_tells_what_could_not_be_made_and_tries_it_again() {
+    let dir = temporary();
+    let out = dir.path().join("campaign");
+    let campaign = |more: &[&'static str]| {
+        lab(["campaign", "--out", text(&out), "--binary", "/nowhere/assent"]
+            .into_iter()
+            .chain(more.iter().copied()))
+    };
+    campaign(&["--list"])
+        .ends_with(0)
+        .says("alone-kill-bank")
+        .says("together-registrar")
+        .says("long-list_append");
+    assert!(!out.exists(), "a list makes nothing");
+    campaign(&["--only", "meteor"]).ends_with(2).explains_itself();
+    campaign(&["--processes", "0"]).ends_with(2).explains_itself();
+    for _ in 0..2 {
+        // Both are tried, though the first can't be made, and again the second time.
+        campaign(&["--only", "stop,long"])
+            .ends_with(4)
+            .says("alone-stop-linear: not made: assent is missing")
+            .says("long-list_append: not made");
+    }
+    let table = std::fs::read_to_string(out.join("table.md")).expect("it is written");
+    assert_eq!(table.matches("not made: assent is missing").count(), 2, "{table}");
+    campaign(&["--seconds", "5"]).ends_with(2).explains_itself().says("other settings");
 }
 
 /// A rule that is broken shows: found, made smaller, told, left in a folder, and replayed.

@@ -16,7 +16,7 @@ use assent_protocol::{
 };
 use assent_queue::{RocksStore, StoreConfig, StoreError};
 use assent_transport::{
-    Cluster, Dial, Endpoint, EndpointConfig, Event, Identity, Role, TransportError,
+    Alarm, Cluster, Dial, Endpoint, EndpointConfig, Event, Identity, Role, TransportError,
     node::{Clock, SpanMeters, publish},
 };
 use mail_meters::MailMeters;
@@ -103,7 +103,7 @@ pub async fn run(
     let machine = Participant::recover(machine_config, recovered, &store, clock.now());
     let in_doubt = machine.in_doubt(clock.now()).len();
     tracing::info!(%name, boot = store.boot(), held, in_doubt, "recovered");
-    let (sync, synced) = SyncThread::start(store.syncer())?;
+    let sync = SyncThread::start(store.syncer())?;
     let endpoint_config =
         EndpointConfig::new(config.identity, config.cluster.clone(), Some(address), Dial::Mesh);
     let (endpoint, events) = Endpoint::start(endpoint_config).await?;
@@ -122,7 +122,7 @@ pub async fn run(
         apply_seconds: metrics::histogram!("assent_participant_apply_seconds"),
         out: Vec::new(),
     };
-    node.run(events, synced, shutdown).await
+    node.run(events, shutdown).await
 }
 
 struct Node {
@@ -144,24 +144,21 @@ impl Node {
     async fn run(
         mut self,
         mut events: mpsc::Receiver<Event>,
-        mut synced: mpsc::UnboundedReceiver<Result<(), StoreError>>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), NodeError> {
         let mut shutdown = std::pin::pin!(shutdown);
         let mut publish_at = tokio::time::interval(PUBLISH_EVERY);
+        let mut alarm = Alarm::new();
         loop {
             let wake = self.machine.next_wake().map(|time| self.clock.instant(time));
-            let wake = [wake, self.outgoing.sync_due()].into_iter().flatten().min();
+            alarm.set([wake, self.outgoing.sync_due()].into_iter().flatten().min());
+            let syncing = self.outgoing.is_syncing();
             tokio::select! {
                 biased;
-                done = synced.recv() => match done {
-                    // Whatever was said stays unsaid: after a restart the node recovers from what is on the disk.
-                    Some(done) => { done?; self.outgoing.on_synced(); }
-                    None => return Err(NodeError::SyncThread("it has ended".to_string())),
-                },
+                synced = self.outgoing.synced(), if syncing => synced?,
                 // While a sync runs nothing can leave, so nothing is gained by looking at what arrives: it is taken
                 // in one turn afterwards, with one write and one sync for all of it.
-                event = events.recv(), if !self.outgoing.is_syncing() => {
+                event = events.recv(), if !syncing => {
                     let Some(event) = event else { break };
                     // What has reached the socket by now joins this turn.
                     tokio::task::yield_now().await;
@@ -172,7 +169,7 @@ impl Node {
                         self.on_event(event, now);
                     }
                 }
-                () = sleep_until(wake), if !self.outgoing.is_syncing() => {}
+                () = alarm.ring(), if !syncing => {}
                 _ = publish_at.tick() => self.publish()?,
                 () = &mut shutdown => break,
             }
@@ -270,12 +267,5 @@ fn check_fault(machine: &Participant, dir: &Path) -> Result<(), NodeError> {
     match machine.fault() {
         Some(fault) => Err(NodeError::OldCopy { fault: fault.clone(), dir: dir.to_owned() }),
         None => Ok(()),
-    }
-}
-
-async fn sleep_until(instant: Option<std::time::Instant>) {
-    match instant {
-        Some(instant) => tokio::time::sleep_until(instant.into()).await,
-        None => std::future::pending().await,
     }
 }

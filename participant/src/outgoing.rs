@@ -11,10 +11,16 @@ use std::time::{Duration, Instant};
 
 /// How long a write that nobody is told of may wait.
 const BACKGROUND_SYNC: Duration = Duration::from_millis(20);
+/// How long the loop waits for a sync without looking at the network, unless the sync before took longer. Longer than
+/// most syncs take, and far shorter than the silence after which a peer takes this node for dead.
+const SYNC_PATIENCE: Duration = Duration::from_millis(2);
 
 pub(crate) struct Outgoing {
     endpoint: Endpoint,
     sync: SyncThread,
+    /// When the last sync began, and how long the last one that is done took.
+    began: Instant,
+    took: Duration,
     /// Freed by the sync that runs now; none if none runs.
     syncing: Option<Vec<(Peer, Message)>>,
     /// Freed by the sync after it.
@@ -25,7 +31,15 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     pub(crate) fn new(endpoint: Endpoint, sync: SyncThread) -> Self {
-        Outgoing { endpoint, sync, syncing: None, gathered: Vec::new(), pending_since: None }
+        Outgoing {
+            endpoint,
+            sync,
+            began: Instant::now(),
+            took: Duration::ZERO,
+            syncing: None,
+            gathered: Vec::new(),
+            pending_since: None,
+        }
     }
 
     /// Whether a sync runs.
@@ -56,17 +70,34 @@ impl Outgoing {
         !self.gathered.is_empty() || since.elapsed() >= BACKGROUND_SYNC
     }
 
-    /// Everything that was written is committed: begins the sync that frees what was said until now.
+    /// Everything that was written is committed: begins the sync that frees what was said until now. Mostly it is done,
+    /// and what waited for it has left, when this returns.
     pub(crate) fn begin_sync(&mut self) -> Result<(), NodeError> {
         self.pending_since = None;
         self.syncing = Some(std::mem::take(&mut self.gathered));
-        self.sync.begin()
+        self.began = Instant::now();
+        self.sync.begin()?;
+        if self.took < SYNC_PATIENCE
+            && let Some(done) = self.sync.wait_briefly(SYNC_PATIENCE)
+        {
+            return self.on_synced(done);
+        }
+        Ok(())
     }
 
-    /// The sync that was running is done: what waited for it leaves.
-    pub(crate) fn on_synced(&mut self) {
+    /// Waits for the sync that runs, and lets leave what waited for it.
+    pub(crate) async fn synced(&mut self) -> Result<(), NodeError> {
+        let done = self.sync.done().await;
+        self.on_synced(done)
+    }
+
+    fn on_synced(&mut self, done: Result<(), NodeError>) -> Result<(), NodeError> {
+        // Whatever was said stays unsaid: after a restart the node recovers from what is on the disk.
+        done?;
+        self.took = self.began.elapsed();
         let freed = self.syncing.take().unwrap_or_default();
         self.send(freed);
+        Ok(())
     }
 
     fn send(&self, messages: Vec<(Peer, Message)>) {

@@ -1,12 +1,12 @@
 //! When to look at something again: one moment per key, the earliest first.
 //!
-//! Most moments never come: a vote hears its outcome long before it has aged. So what is set anew or cleared leaves its old
-//! place in the queue behind. Such stale places are dropped when they come to the front, or when they are too many.
+//! Most moments never come: a vote hears its outcome long before it has aged. So what is put off or cleared leaves its
+//! place in the queue where it is. When such a place comes to the front it is dropped, or moved to where it belongs now.
 //!
-//! The invariant: every key is in the queue at its time, and the front of the queue is not stale.
+//! The invariant: every key is in the queue at its time or earlier, and the front of the queue is in its right place.
 
-use crate::ids::Time;
-use alloc::collections::{BTreeMap, BinaryHeap};
+use crate::{ids::Time, table::Table};
+use alloc::collections::BinaryHeap;
 use core::{
     cmp::Reverse,
     hash::{Hash, Hasher},
@@ -18,63 +18,90 @@ const STALE_MIN: usize = 64;
 /// A set of keys, each with the moment at which it is due.
 #[derive(Clone, Debug)]
 pub struct Agenda<K: Ord> {
-    times: BTreeMap<K, Time>,
+    moments: Table<K, Moment>,
     queue: BinaryHeap<Reverse<(Time, K)>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    due: Time,
+    /// Where in the queue its place is: never later than it is due. All its other places are stale.
+    queued: Time,
+}
+
+// Two agendas are equal if the same is due: what is stale says nothing.
+impl PartialEq for Moment {
+    fn eq(&self, other: &Self) -> bool {
+        self.due == other.due
+    }
+}
+
+impl Eq for Moment {}
+
+impl Hash for Moment {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.due.hash(state);
+    }
 }
 
 impl<K: Ord> Default for Agenda<K> {
     fn default() -> Self {
-        Agenda { times: BTreeMap::new(), queue: BinaryHeap::new() }
+        Agenda { moments: Table::default(), queue: BinaryHeap::new() }
     }
 }
 
-// Two agendas are equal if the same is due: what is stale says nothing.
-impl<K: Ord> PartialEq for Agenda<K> {
+impl<K: Ord + Hash> PartialEq for Agenda<K> {
     fn eq(&self, other: &Self) -> bool {
-        self.times == other.times
+        self.moments == other.moments
     }
 }
 
-impl<K: Ord> Eq for Agenda<K> {}
+impl<K: Ord + Hash> Eq for Agenda<K> {}
 
 impl<K: Ord + Hash> Hash for Agenda<K> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.times.hash(state);
+        self.moments.hash(state);
     }
 }
 
-impl<K: Ord + Clone> Agenda<K> {
+impl<K: Ord + Hash + Clone> Agenda<K> {
     /// Makes the key due at `time`, and at no other.
     pub fn set(&mut self, key: K, time: Time) {
-        let old = self.times.insert(key.clone(), time);
-        if old == Some(time) {
-            return;
+        let mut new = false;
+        let moment = self.moments.get_or_insert_with(&key, || {
+            new = true;
+            Moment { due: time, queued: time }
+        });
+        let old = moment.queued;
+        moment.due = time;
+        if new || time < old {
+            moment.queued = time;
+            self.queue.push(Reverse((time, key)));
         }
-        self.queue.push(Reverse((time, key)));
-        if let Some(old) = old {
-            self.drop_stale(old);
+        if !new {
+            self.mend_front(old);
         }
     }
 
     /// Makes the key due at `time` unless it is due earlier.
     pub fn set_at_latest(&mut self, key: K, time: Time) {
-        if self.times.get(&key).is_none_or(|due| *due > time) {
+        if self.moments.get(&key).is_none_or(|moment| moment.due > time) {
             self.set(key, time);
         }
     }
 
     /// The key is not due any more.
     pub fn clear(&mut self, key: &K) {
-        if let Some(old) = self.times.remove(key) {
-            self.drop_stale(old);
+        if let Some(moment) = self.moments.remove(key) {
+            self.mend_front(moment.queued);
         }
     }
 
     /// The same keys, each due at another moment.
     pub fn at(&self, moment: impl Fn(Time) -> Time) -> Self {
         let mut agenda = Agenda::default();
-        for (key, time) in &self.times {
-            agenda.set(key.clone(), moment(*time));
+        for (key, held) in self.moments.in_any_order() {
+            agenda.set(key.clone(), moment(held.due));
         }
         agenda
     }
@@ -90,25 +117,41 @@ impl<K: Ord + Clone> Agenda<K> {
             return None;
         }
         let Reverse((time, key)) = self.queue.pop()?;
-        self.times.remove(&key);
-        self.drop_stale(time);
+        self.moments.remove(&key);
+        self.mend_front(time);
         Some(key)
     }
 
-    /// A place at this time has become stale: restores the invariant.
-    fn drop_stale(&mut self, time: Time) {
-        if self.queue.len() > 2 * self.times.len() + STALE_MIN {
-            self.queue = self.times.iter().map(|(key, time)| Reverse((*time, key.clone()))).collect();
+    /// A place at this time is not the right one any more: restores the invariant.
+    fn mend_front(&mut self, time: Time) {
+        if self.queue.len() > 2 * self.moments.len() + STALE_MIN {
+            self.queue.clear();
+            for (key, moment) in self.moments.values_mut() {
+                moment.queued = moment.due;
+                self.queue.push(Reverse((moment.due, key.clone())));
+            }
             return;
         }
         if self.next().is_some_and(|first| first < time) {
-            // The stale place is further back.
+            // The place is further back.
             return;
         }
-        while let Some(Reverse((time, key))) = self.queue.peek()
-            && self.times.get(key) != Some(time)
-        {
-            self.queue.pop();
+        while let Some(Reverse((time, key))) = self.queue.peek() {
+            match self.moments.get_mut(key) {
+                Some(moment) if moment.queued == *time => {
+                    if moment.due == *time {
+                        return;
+                    }
+                    moment.queued = moment.due;
+                    let due = moment.due;
+                    if let Some(Reverse((_, key))) = self.queue.pop() {
+                        self.queue.push(Reverse((due, key)));
+                    }
+                }
+                Some(_) | None => {
+                    self.queue.pop();
+                }
+            }
         }
     }
 }
@@ -116,6 +159,7 @@ impl<K: Ord + Clone> Agenda<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::collections::BTreeMap;
 
     /// Against the plainest agenda there is: a map that is searched.
     #[test]
@@ -153,7 +197,7 @@ mod tests {
                 }
             }
             assert_eq!(agenda.next(), plain.values().min().copied());
-            assert!(agenda.queue.len() <= 2 * agenda.times.len() + STALE_MIN + 1);
+            assert!(agenda.queue.len() <= 2 * agenda.moments.len() + STALE_MIN + 1);
         }
     }
 }

@@ -8,6 +8,7 @@
 //! it makes a model larger until it is thought of here).
 
 use crate::{agenda::Agenda, ids::Time};
+use core::hash::Hash;
 
 /// Where a canonical machine stands on its clock. There is room before it for the past that still matters.
 pub const ORIGIN: Time = Time(1 << 42);
@@ -49,7 +50,7 @@ impl Shift {
     }
 
     /// An agenda, moved.
-    pub fn agenda<K: Ord + Clone>(&self, agenda: &Agenda<K>) -> Agenda<K> {
+    pub fn agenda<K: Ord + Hash + Clone>(&self, agenda: &Agenda<K>) -> Agenda<K> {
         agenda.at(|time| self.ahead(time))
     }
 }

@@ -28,7 +28,10 @@ impl Directory {
     /// The participant that holds the record.
     pub fn locate(&self, record: &RecordId) -> NodeId {
         let nodes = self.tables.get(record.table()).unwrap_or(&self.all);
-        pick(nodes, record.id())
+        match nodes[..] {
+            [only] => only,
+            _ => nodes[index(nodes, record.id())],
+        }
     }
 
     /// The participants that may grant a session to a client, in the order in which they are asked.
@@ -36,10 +39,6 @@ impl Directory {
         let first = index(&self.all, client.as_str());
         self.all.iter().cycle().skip(first).take(self.all.len()).copied()
     }
-}
-
-fn pick(nodes: &[NodeId], key: &str) -> NodeId {
-    nodes[index(nodes, key)]
 }
 
 fn index(nodes: &[NodeId], key: &str) -> usize {

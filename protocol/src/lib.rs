@@ -12,6 +12,7 @@
 //! - [`storage`]: what a participant needs from its disk, [`memory`]: a disk for tests that forgets
 //!   what was not synced,
 //! - [`canonical`]: machines that no future input can tell apart, made equal, for models,
+//! - [`table`] and [`agenda`]: what the machines keep their state in,
 //! - [`mail`]: messages between applications: outbox, relay, mailboxes,
 //! - [`message`] and [`codec`]: what is said, and the only place that knows its bytes,
 //! - [`canary`]: the rules broken one by one, for tests of the tests; not in what ships.
@@ -25,9 +26,11 @@ pub mod codec;
 pub mod coordinator;
 pub mod digest;
 pub mod directory;
+mod few;
 pub mod ids;
 pub mod locks;
 pub mod mail;
+mod members;
 pub mod memory;
 pub mod message;
 pub mod operation;
@@ -35,4 +38,5 @@ pub mod outcome;
 pub mod participant;
 pub mod span;
 pub mod storage;
+pub mod table;
 pub mod workspace;

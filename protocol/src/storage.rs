@@ -13,7 +13,7 @@ use crate::{
     operation::{Results, Step, Value},
     outcome::Outcome,
 };
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeTupleVariant as _};
 
 /// A field as stored: its value, or how many items or members it has. Items and members have keys of their own.
@@ -65,29 +65,29 @@ pub struct Decided {
     pub results: Results,
 }
 
-/// What is stored of one transaction.
+/// What is stored of one transaction. Shared with the machine, which keeps the same in memory.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum TxnRecord {
     /// In doubt.
-    Yes(Yes),
+    Yes(Arc<Yes>),
     /// Ended.
-    Decided(Decided),
+    Decided(Arc<Decided>),
 }
 
 impl Serialize for TxnRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         const NAME: &str = "TxnRecord";
         match self {
-            TxnRecord::Yes(yes @ Yes { position: None, .. }) => {
-                serializer.serialize_newtype_variant(NAME, 0, "Yes", yes)
-            }
+            TxnRecord::Yes(yes) => match yes.position {
+                None => serializer.serialize_newtype_variant(NAME, 0, "Yes", yes),
+                Some(position) => {
+                    let mut variant = serializer.serialize_tuple_variant(NAME, 2, "Sending", 2)?;
+                    variant.serialize_field(&position)?;
+                    variant.serialize_field(yes)?;
+                    variant.end()
+                }
+            },
             TxnRecord::Decided(decided) => serializer.serialize_newtype_variant(NAME, 1, "Decided", decided),
-            TxnRecord::Yes(yes @ Yes { position: Some(position), .. }) => {
-                let mut variant = serializer.serialize_tuple_variant(NAME, 2, "Sending", 2)?;
-                variant.serialize_field(position)?;
-                variant.serialize_field(yes)?;
-                variant.end()
-            }
         }
     }
 }
@@ -102,9 +102,11 @@ impl<'de> Deserialize<'de> for TxnRecord {
             Sending(VotePosition, Yes),
         }
         Ok(match Encoded::deserialize(deserializer)? {
-            Encoded::Yes(yes) => TxnRecord::Yes(yes),
-            Encoded::Decided(decided) => TxnRecord::Decided(decided),
-            Encoded::Sending(position, yes) => TxnRecord::Yes(Yes { position: Some(position), ..yes }),
+            Encoded::Yes(yes) => TxnRecord::Yes(Arc::new(yes)),
+            Encoded::Decided(decided) => TxnRecord::Decided(Arc::new(decided)),
+            Encoded::Sending(position, yes) => {
+                TxnRecord::Yes(Arc::new(Yes { position: Some(position), ..yes }))
+            }
         })
     }
 }

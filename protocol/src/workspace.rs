@@ -2,9 +2,10 @@
 //!
 //! The same code serves twice. To vote, the operations are run *checked* and the draft is thrown away: only the
 //! results of the reads are kept. To commit, the operations are the redo record and are run again on what the
-//! records hold then: bounds were promised by the locks, and are not checked a second time.
+//! records hold then: bounds and members were promised by the locks, and are not looked up a second time.
 
 use crate::{
+    few::Few,
     ids::{FieldName, Member, RecordId, Version},
     operation::{Check, FieldContent, Operation, ReadResult, RecordContent, Results, Selection, Step, Value},
     outcome::{Refusal, RefusalKind},
@@ -32,7 +33,7 @@ pub fn evaluate<S: Store>(steps: &[Step], store: &S) -> Result<Results, Refusal>
 /// Runs the changing operations of a committed transaction, and returns what to write.
 pub fn redo<S: Store>(steps: &[Step], store: &S) -> Vec<Write> {
     let mut draft = Workspace::new(store);
-    draft.bounded = false;
+    draft.checked = false;
     for step in steps.iter().filter(|step| step.operation.is_write()) {
         // The locks of a Yes keep true what its operations needed; anything else is a bug of ours.
         let done = draft.run(&step.operation);
@@ -67,13 +68,10 @@ fn refused(kind: RefusalKind, field: Option<&FieldName>, member: Option<&Member>
 
 struct Workspace<'s, S> {
     store: &'s S,
-    bounded: bool,
+    /// Whether bounds and members are checked.
+    checked: bool,
     read_bytes: usize,
-    records: Vec<(RecordId, RecordDraft)>,
-    /// Where in `records` each one is.
-    places: BTreeMap<RecordId, usize>,
-    /// Where the one is that was used last: most operations are on the same record as the one before.
-    last: usize,
+    records: Few<RecordId, RecordDraft>,
 }
 
 struct RecordDraft {
@@ -83,7 +81,7 @@ struct RecordDraft {
     /// What the store holds in it is gone.
     wiped: bool,
     changed: bool,
-    fields: BTreeMap<FieldName, FieldDraft>,
+    fields: Few<FieldName, FieldDraft>,
 }
 
 #[derive(Default)]
@@ -94,57 +92,33 @@ struct FieldDraft {
     now: Option<Field>,
     changed: bool,
     items: Vec<Value>,
-    members: BTreeMap<Member, bool>,
+    members: Few<Member, bool>,
 }
 
 impl<'s, S: Store> Workspace<'s, S> {
     fn new(store: &'s S) -> Self {
-        let (records, places) = Default::default();
-        Workspace { store, bounded: true, read_bytes: 0, records, places, last: 0 }
+        Workspace { store, checked: true, read_bytes: 0, records: Few::default() }
     }
 
     fn record(&mut self, id: &RecordId) -> &mut RecordDraft {
-        if self.records.get(self.last).is_none_or(|(last, _)| last != id) {
-            self.last = self.place(id);
-        }
-        &mut self.records[self.last].1
-    }
-
-    fn place(&mut self, id: &RecordId) -> usize {
-        if let Some(place) = self.places.get(id) {
-            return *place;
-        }
-        let base = self.store.record(id);
-        let draft = RecordDraft {
-            base,
-            exists: base.is_some(),
-            wiped: false,
-            changed: false,
-            fields: BTreeMap::new(),
-        };
-        self.records.push((id.clone(), draft));
-        self.places.insert(id.clone(), self.records.len() - 1);
-        self.records.len() - 1
+        self.records.get_or_insert_with(id, || {
+            let base = self.store.record(id);
+            let exists = base.is_some();
+            RecordDraft { base, exists, wiped: false, changed: false, fields: Few::default() }
+        })
     }
 
     fn field(&mut self, id: &RecordId, name: &FieldName) -> &mut FieldDraft {
         let store = self.store;
-        let record = self.record(id);
-        let hidden = record.wiped || record.base.is_none();
-        if !record.fields.contains_key(name) {
-            let now = if hidden { None } else { store.field(id, name) };
-            let base_items = if let Some(Field::List(items)) = now { items } else { 0 };
-            let draft = FieldDraft { base_items, hidden, now, ..FieldDraft::default() };
-            record.fields.insert(name.clone(), draft);
-        }
-        record.fields.get_mut(name).expect("it was just put there")
+        self.record(id).field(id, name, store)
     }
 
     fn change(&mut self, id: &RecordId, name: &FieldName, now: Field) -> &mut FieldDraft {
+        let store = self.store;
         let record = self.record(id);
         record.exists = true;
         record.changed = true;
-        let field = self.field(id, name);
+        let field = record.field(id, name, store);
         field.now = Some(now);
         field.changed = true;
         field
@@ -200,7 +174,7 @@ impl<'s, S: Store> Workspace<'s, S> {
                 draft.exists = false;
                 draft.wiped = true;
                 draft.changed = true;
-                draft.fields.clear();
+                draft.fields = Few::default();
                 Ok(None)
             }
             Operation::Append { record, field, value } => {
@@ -218,32 +192,32 @@ impl<'s, S: Store> Workspace<'s, S> {
                 let before = self.integer(record, field)?;
                 let bound = || refused(RefusalKind::Bound, Some(field), None);
                 let sum = before.checked_add(*delta).ok_or_else(bound)?;
-                if self.bounded && (max.is_some_and(|max| sum > max) || min.is_some_and(|min| sum < min)) {
+                if self.checked && (max.is_some_and(|max| sum > max) || min.is_some_and(|min| sum < min)) {
                     return Err(bound());
                 }
                 self.change(record, field, Field::Value(Value::Int(sum)));
                 Ok(None)
             }
             Operation::Insert { record, field, member, max } => {
-                if self.has_member(record, field, member)? {
+                if self.checked && self.has_member(record, field, member)? {
                     return Err(refused(RefusalKind::MemberExists, Some(field), Some(member)));
                 }
                 let count = self.members(record, field)? + 1;
-                if self.bounded && max.is_some_and(|max| count > max) {
+                if self.checked && max.is_some_and(|max| count > max) {
                     return Err(refused(RefusalKind::Bound, Some(field), Some(member)));
                 }
-                self.change(record, field, Field::Set(count)).members.insert(member.clone(), true);
+                self.change(record, field, Field::Set(count)).members.insert(member, true);
                 Ok(None)
             }
             Operation::Remove { record, field, member, min } => {
-                if !self.has_member(record, field, member)? {
+                if self.checked && !self.has_member(record, field, member)? {
                     return Err(refused(RefusalKind::MemberAbsent, Some(field), Some(member)));
                 }
                 let count = self.members(record, field)?.saturating_sub(1);
-                if self.bounded && min.is_some_and(|min| count < min) {
+                if self.checked && min.is_some_and(|min| count < min) {
                     return Err(refused(RefusalKind::Bound, Some(field), Some(member)));
                 }
-                self.change(record, field, Field::Set(count)).members.insert(member.clone(), false);
+                self.change(record, field, Field::Set(count)).members.insert(member, false);
                 Ok(None)
             }
             Operation::Read { record, what } => self.read(record, what).map(Some),
@@ -290,7 +264,7 @@ impl<'s, S: Store> Workspace<'s, S> {
                 }
                 let hidden = self.record(record).wiped || self.record(record).base.is_none();
                 let mut names = if hidden { Vec::new() } else { self.store.fields(record) };
-                names.extend(self.record(record).fields.keys().cloned());
+                names.extend(self.record(record).fields.iter().map(|(name, _)| name.clone()));
                 names.sort();
                 names.dedup();
                 let mut fields = BTreeMap::new();
@@ -339,7 +313,7 @@ impl<'s, S: Store> Workspace<'s, S> {
             Some(Field::Set(_)) => {
                 let mut members = if hidden { Vec::new() } else { store.members(id, name) };
                 if !draft.members.is_empty() {
-                    members.retain(|member| !draft.members.contains_key(member));
+                    members.retain(|member| draft.members.get(member).is_none());
                     let there = draft.members.iter().filter(|(_, there)| **there);
                     members.extend(there.map(|(member, _)| member.clone()));
                     members.sort();
@@ -352,10 +326,9 @@ impl<'s, S: Store> Workspace<'s, S> {
         if self.read_bytes > READ_BYTES_MAX { Err(too_large()) } else { Ok(Some(content)) }
     }
 
-    fn into_writes(mut self) -> Vec<Write> {
+    fn into_writes(self) -> Vec<Write> {
         let mut writes = Vec::new();
-        self.records.sort_unstable_by(|(id, _), (other, _)| id.cmp(other));
-        for (id, record) in self.records.into_iter().filter(|(_, record)| record.changed) {
+        for (id, record) in self.records.into_sorted().filter(|(_, record)| record.changed) {
             if record.wiped && record.base.is_some() {
                 writes.push(Write::DeleteRecord(id.clone()));
             }
@@ -364,12 +337,12 @@ impl<'s, S: Store> Workspace<'s, S> {
             }
             let version = Version(record.base.unwrap_or_default().0 + 1);
             writes.push(Write::PutRecord(id.clone(), version));
-            for (name, field) in record.fields.into_iter().filter(|(_, field)| field.changed) {
+            for (name, field) in record.fields.into_sorted().filter(|(_, field)| field.changed) {
                 let first = if record.wiped { 0 } else { field.base_items };
                 for (index, item) in (first..).zip(field.items) {
                     writes.push(Write::PutItem(id.clone(), name.clone(), index, item));
                 }
-                for (member, there) in field.members {
+                for (member, there) in field.members.into_sorted() {
                     writes.push(if there {
                         Write::PutMember(id.clone(), name.clone(), member)
                     } else {
@@ -382,5 +355,16 @@ impl<'s, S: Store> Workspace<'s, S> {
             }
         }
         writes
+    }
+}
+
+impl RecordDraft {
+    fn field<S: Store>(&mut self, id: &RecordId, name: &FieldName, store: &S) -> &mut FieldDraft {
+        let hidden = self.wiped || self.base.is_none();
+        self.fields.get_or_insert_with(name, || {
+            let now = if hidden { None } else { store.field(id, name) };
+            let base_items = if let Some(Field::List(items)) = now { items } else { 0 };
+            FieldDraft { base_items, hidden, now, ..FieldDraft::default() }
+        })
     }
 }

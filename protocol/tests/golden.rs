@@ -373,11 +373,11 @@ fn stored(samples: &mut Samples) {
         results: results(),
         position: None,
     };
-    samples.add("stored txn Yes", TxnRecord::Yes(yes));
+    samples.add("stored txn Yes", TxnRecord::Yes(yes.into()));
     for outcome in [Outcome::Committed, Outcome::Aborted(refusal())] {
         let digest = Digest([0xab; 32]);
         let decided = Decided { digest, participants: nodes(), outcome, results: results() };
-        samples.add("stored txn Decided", TxnRecord::Decided(decided));
+        samples.add("stored txn Decided", TxnRecord::Decided(decided.into()));
     }
     samples.add("stored watermark", Sequence(300));
     samples.add(
@@ -523,7 +523,7 @@ fn mail(samples: &mut Samples) {
         results: Vec::new(),
         position: Some(VotePosition(300)),
     };
-    samples.add("stored txn Yes that sends", TxnRecord::Yes(yes));
+    samples.add("stored txn Yes that sends", TxnRecord::Yes(yes.into()));
     samples.add("stored envelope", envelope());
     samples.add("stored message", in_mailbox());
     samples.add("stored sequence", StreamSequence(300));

@@ -1,4 +1,4 @@
-//! Who may run beside whom: the table of `locks.rs`, the order of the queue, and escrow against brute force.
+//! Who may run beside whom: the table of `locks/mod.rs`, the order of the queue, and escrow against brute force.
 
 use assent_protocol::{
     ids::{Age, ClientName, FieldName, Member, RecordId, Sequence, SessionId, Stamp, TxnId, Version},
@@ -99,7 +99,7 @@ fn course() -> MemoryStore {
 fn beside(held: &Operation, asked: &Operation) -> bool {
     let store = course();
     let mut locks = Locks::default();
-    locks.hold(&age(1), &plan(std::slice::from_ref(held), &store));
+    locks.hold(&age(1), plan(std::slice::from_ref(held), &store));
     let admission = locks.admit(&age(2), &plan(std::slice::from_ref(asked), &store), &store);
     match admission {
         Admission::Granted => true,
@@ -204,7 +204,7 @@ fn creating_a_record_meets_who_would_see_it_absent() {
     let store = MemoryStore::new();
     let create = [insert("s1", None)];
     let mut locks = Locks::default();
-    locks.hold(&age(1), &plan(&create, &store));
+    locks.hold(&age(1), plan(&create, &store));
     for other in [require(Check::Absent), require(Check::Exists), insert("s2", None), set("room"), count()] {
         let admission = locks.admit(&age(2), &plan(std::slice::from_ref(&other), &store), &store);
         assert!(matches!(admission, Admission::Wait(_)), "{other:?} while the record is being created");
@@ -219,10 +219,10 @@ fn a_counter_and_a_set_in_one_field_shut_everyone_out() {
     let mut locks = Locks::default();
     let strange =
         Operation::Insert { record: record(COURSE), field: field("credits"), member: member("x"), max: None };
-    locks.hold(&age(1), &plan(&[add(1, None, None), strange.clone()], &store));
+    locks.hold(&age(1), plan(&[add(1, None, None), strange.clone()], &store));
     assert!(matches!(locks.admit(&age(2), &plan(&[add(1, None, None)], &store), &store), Admission::Wait(_)));
     let mut locks = Locks::default();
-    locks.hold(&age(1), &plan(&[add(1, None, None)], &store));
+    locks.hold(&age(1), plan(&[add(1, None, None)], &store));
     assert!(matches!(locks.admit(&age(2), &plan(&[strange], &store), &store), Admission::Wait(_)));
 }
 
@@ -231,13 +231,13 @@ fn an_insert_into_a_full_set_waits_while_its_record_may_be_deleted() {
     let store = course();
     for held in [vec![delete()], vec![delete(), insert("s5", Some(4))]] {
         let mut locks = Locks::default();
-        locks.hold(&age(1), &plan(&held, &store));
+        locks.hold(&age(1), plan(&held, &store));
         let admission = locks.admit(&age(2), &plan(&[insert("s9", Some(4))], &store), &store);
         assert_eq!(admission, Admission::Wait([age(1)].into()), "beside {held:?}");
     }
     // Beside a change of the same roster that makes no room it is refused.
     let mut locks = Locks::default();
-    locks.hold(&age(1), &plan(&[insert("s8", Some(5))], &store));
+    locks.hold(&age(1), plan(&[insert("s8", Some(5))], &store));
     let admission = locks.admit(&age(2), &plan(&[insert("s9", Some(4))], &store), &store);
     assert_eq!(admission, Admission::Refused(record(COURSE), field("roster")));
 }
@@ -247,7 +247,7 @@ fn a_set_of_a_counter_decides_about_its_bound_before_the_next_is_refused() {
     let store = course();
     let mut locks = Locks::default();
     let absolute = Operation::Set { record: record(COURSE), field: field("credits"), value: Value::Int(1) };
-    locks.hold(&age(1), &plan(&[absolute], &store));
+    locks.hold(&age(1), plan(&[absolute], &store));
     let admission = locks.admit(&age(2), &plan(&[add(5, None, Some(10))], &store), &store);
     assert_eq!(admission, Admission::Wait([age(1)].into()));
 }
@@ -257,7 +257,7 @@ fn released_locks_are_free_and_wake_who_waits_oldest_first() {
     let store = course();
     let mut locks = Locks::default();
     let alone = plan(&[set("room")], &store);
-    locks.hold(&age(5), &alone);
+    locks.hold(&age(5), alone.clone());
     for waiter in [9, 7, 8] {
         locks.wait(&age(waiter), alone.clone());
     }
@@ -266,7 +266,7 @@ fn released_locks_are_free_and_wake_who_waits_oldest_first() {
     assert_eq!(locks.next_woken(), Some(age(7)));
     assert_eq!(locks.admit(&age(7), &alone, &store), Admission::Granted);
     locks.stop_waiting(&age(7));
-    locks.hold(&age(7), &alone);
+    locks.hold(&age(7), alone.clone());
     assert!(locks.holds(&age(7), &alone));
     assert_eq!(locks.next_woken(), Some(age(8)));
     assert_eq!(locks.admit(&age(8), &alone, &store), Admission::Wait([age(7)].into()));
@@ -276,7 +276,7 @@ fn released_locks_are_free_and_wake_who_waits_oldest_first() {
 fn the_younger_waits_behind_an_older_waiter_and_not_the_reverse() {
     let store = course();
     let mut locks = Locks::default();
-    locks.hold(&age(1), &plan(&[count()], &store));
+    locks.hold(&age(1), plan(&[count()], &store));
     locks.wait(&age(5), plan(&[insert("s9", None)], &store));
     // Reads would go together, but the writer in between would never come to its turn.
     assert_eq!(locks.admit(&age(9), &plan(&[count()], &store), &store), Admission::Wait([].into()));
@@ -290,7 +290,7 @@ fn a_seat_is_left_to_the_older_waiter() {
     let store = course();
     let mut locks = Locks::default();
     let two_places = [insert("s7", Some(6)), insert("s8", Some(6))];
-    locks.hold(&age(1), &plan(&[insert("s9", Some(6))], &store));
+    locks.hold(&age(1), plan(&[insert("s9", Some(6))], &store));
     assert!(matches!(locks.admit(&age(5), &plan(&two_places, &store), &store), Admission::Wait(_)));
     locks.wait(&age(5), plan(&two_places, &store));
     assert_eq!(
@@ -305,7 +305,7 @@ fn nothing_is_left_of_locks_that_nobody_holds_or_waits_for() {
     let store = course();
     let mut locks = Locks::default();
     let everything = plan(&[insert("s9", None), add(1, None, None), count(), contains("s1")], &store);
-    locks.hold(&age(1), &everything);
+    locks.hold(&age(1), everything.clone());
     locks.wait(&age(2), plan(&[delete()], &store));
     locks.release(&age(1), everything.records());
     locks.stop_waiting(&age(2));
@@ -316,7 +316,7 @@ fn nothing_is_left_of_locks_that_nobody_holds_or_waits_for() {
 fn a_reader_gives_back_whatever_it_holds_of_its_records() {
     let store = course();
     let mut locks = Locks::default();
-    locks.hold(&age(1), &plan(&[count(), read(Selection::Record)], &store));
+    locks.hold(&age(1), plan(&[count(), read(Selection::Record)], &store));
     locks.release(&age(1), [record(COURSE)].iter());
     assert_eq!(locks, Locks::default());
 }
@@ -400,7 +400,7 @@ fn check_escrow(value: i64, changes: &[Change], store: &MemoryStore, operations:
             }
             Admission::Granted => {
                 assert!(safe, "{change:?} was admitted beside {held:?} at {value}");
-                locks.hold(&age, &plan);
+                locks.hold(&age, plan.clone());
                 held = with_it;
             }
             Admission::Refused(..) => assert!(hopeless, "{change:?} was refused beside {held:?} at {value}"),

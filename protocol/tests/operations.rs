@@ -1,7 +1,7 @@
 //! What operations do to records: `workspace::evaluate` refuses or reads, `workspace::redo` writes.
 //!
 //! Every operation, every kind of refusal, and that an operation sees the earlier ones of its own transaction. Who may
-//! run beside whom is in `locks.rs`.
+//! run beside whom is in `locks/`.
 
 use assent_protocol::{
     ids::{FieldName, Member, RecordId, Version},

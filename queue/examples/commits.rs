@@ -20,6 +20,7 @@ use std::{
     fs::File,
     io::Write as _,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -153,7 +154,7 @@ impl Load {
             results: vec![],
         };
         let txn = self.txn(number);
-        self.store.write(Write::PutTxn(txn, TxnRecord::Yes(yes)));
+        self.store.write(Write::PutTxn(txn, TxnRecord::Yes(Arc::new(yes))));
         let session = SessionId(self.round as u64);
         self.store.write(Write::PutWatermark(self.client.clone(), session, Sequence(number)));
     }
@@ -175,7 +176,7 @@ impl Load {
         };
         let (schedule, credits) = (self.schedule.clone(), self.credits.clone());
         for write in [
-            Write::PutTxn(self.txn(number), TxnRecord::Decided(decided)),
+            Write::PutTxn(self.txn(number), TxnRecord::Decided(Arc::new(decided))),
             Write::PutMember(course.clone(), schedule.clone(), member),
             Write::PutField(course.clone(), schedule, Field::Set(members + 1)),
             Write::PutField(course.clone(), credits, Field::Value(Value::Int(members as i64))),

@@ -75,55 +75,80 @@ pub(crate) struct Rows {
     old: Generation,
     /// Entries in one generation at most, but for those of one turn.
     entries_max: usize,
-    /// Rows that were changed since the last commit.
-    changed: Vec<RecordId>,
+    /// Places of the young rows that were changed since the last commit.
+    changed: Vec<usize>,
+    /// The place that was looked up last: mostly it is the next one too.
+    last: usize,
 }
 
 #[derive(Default)]
 struct Generation {
-    rows: HashMap<RecordId, Cached, RandomState>,
+    places: HashMap<RecordId, usize, RandomState>,
+    rows: Vec<Cached>,
     entries: usize,
 }
 
 struct Cached {
+    record: RecordId,
     row: Row,
     changed: bool,
     /// As counted in its generation.
     entries: usize,
 }
 
+impl Generation {
+    fn insert(&mut self, record: &RecordId, row: Row) -> usize {
+        let place = self.rows.len();
+        let entries = row.entries();
+        self.entries += entries;
+        self.rows.push(Cached { record: record.clone(), row, changed: false, entries });
+        self.places.insert(record.clone(), place);
+        place
+    }
+
+    /// Takes a row out; its place stays empty until the generation is forgotten.
+    fn take(&mut self, record: &RecordId) -> Option<Row> {
+        let place = self.places.remove(record)?;
+        Some(mem::take(&mut self.rows[place].row))
+    }
+}
+
 impl Rows {
     /// Keeps at most about `entries_max` versions and fields, in both generations together.
     pub(crate) fn new(entries_max: usize) -> Self {
         let (young, old) = Default::default();
-        Rows { young, old, entries_max: entries_max / 2, changed: Vec::new() }
+        Rows { young, old, entries_max: entries_max / 2, changed: Vec::new(), last: 0 }
     }
 
     /// The row of a record; `read` looks into the database.
     pub(crate) fn row(&mut self, record: &RecordId, read: impl FnOnce() -> Option<Row>) -> &Row {
-        &self.cached(record, read).row
+        let place = self.place(record, read);
+        &self.young.rows[place].row
     }
 
     /// The same, to be changed and written with the next commit.
     pub(crate) fn row_mut(&mut self, record: &RecordId, read: impl FnOnce() -> Option<Row>) -> &mut Row {
-        if !self.cached(record, read).changed {
-            self.changed.push(record.clone());
+        let place = self.place(record, read);
+        let cached = &mut self.young.rows[place];
+        if !cached.changed {
+            cached.changed = true;
+            self.changed.push(place);
         }
-        let cached = self.young.rows.get_mut(record).expect("it was just put there");
-        cached.changed = true;
         &mut cached.row
     }
 
-    fn cached(&mut self, record: &RecordId, read: impl FnOnce() -> Option<Row>) -> &Cached {
-        if !self.young.rows.contains_key(record) {
-            let (record, cached) = self.old.rows.remove_entry(record).unwrap_or_else(|| {
-                let row = read().unwrap_or_default();
-                (record.clone(), Cached { entries: row.entries(), row, changed: false })
-            });
-            self.young.entries += cached.entries;
-            self.young.rows.insert(record, cached);
+    /// Where the row is among the young ones.
+    fn place(&mut self, record: &RecordId, read: impl FnOnce() -> Option<Row>) -> usize {
+        if self.young.rows.get(self.last).is_none_or(|cached| cached.record != *record) {
+            self.last = match self.young.places.get(record) {
+                Some(place) => *place,
+                None => {
+                    let row = self.old.take(record).or_else(read).unwrap_or_default();
+                    self.young.insert(record, row)
+                }
+            };
         }
-        &self.young.rows[record]
+        self.last
     }
 
     pub(crate) fn has_changed(&self) -> bool {
@@ -133,18 +158,17 @@ impl Rows {
     /// The rows that were changed since the last commit.
     pub(crate) fn changed(&self) -> impl Iterator<Item = (&RecordId, &Row)> {
         // A turn's rows are read and changed while they are young: nothing is forgotten before its end.
-        self.changed.iter().map(|record| (record, &self.young.rows[record].row))
+        self.changed.iter().map(|place| &self.young.rows[*place]).map(|cached| (&cached.record, &cached.row))
     }
 
     /// What was changed is being committed: from now on it may be forgotten.
     pub(crate) fn committed(&mut self) {
-        for record in self.changed.drain(..) {
-            if let Some(cached) = self.young.rows.get_mut(&record) {
-                cached.changed = false;
-                self.young.entries += cached.row.entries();
-                self.young.entries -= cached.entries;
-                cached.entries = cached.row.entries();
-            }
+        for place in self.changed.drain(..) {
+            let cached = &mut self.young.rows[place];
+            cached.changed = false;
+            self.young.entries += cached.row.entries();
+            self.young.entries -= cached.entries;
+            cached.entries = cached.row.entries();
         }
         if self.young.entries > self.entries_max {
             self.old = mem::take(&mut self.young);
@@ -172,7 +196,7 @@ mod tests {
             assert_eq!(row.version, Some(Version(1)));
             rows.committed();
             assert!(rows.young.entries + rows.old.entries <= 104);
-            let counted: usize = rows.young.rows.values().map(|cached| cached.row.entries()).sum();
+            let counted: usize = rows.young.rows.iter().map(|cached| cached.row.entries()).sum();
             assert_eq!(counted, rows.young.entries);
         }
     }

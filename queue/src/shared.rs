@@ -59,6 +59,9 @@ pub(crate) struct Shared {
     synced: AtomicU64,
     /// A write or sync has failed.
     failed: AtomicBool,
+    /// Looked up once: a lookup costs more than what it finds.
+    sync_seconds: metrics::Histogram,
+    pub(crate) batch_bytes: metrics::Histogram,
     _lock: File,
 }
 
@@ -73,6 +76,8 @@ impl Shared {
             committed: AtomicU64::new(sequence),
             synced: AtomicU64::new(sequence),
             failed: AtomicBool::new(false),
+            sync_seconds: metrics::histogram!("assent_store_sync_seconds"),
+            batch_bytes: metrics::histogram!("assent_store_batch_bytes"),
             _lock: lock,
         }
     }
@@ -112,7 +117,7 @@ impl Shared {
             StoreError::Sync { dir: self.dir.clone(), cause: cause.to_string() }
         })?;
         self.synced.fetch_max(committed, Ordering::AcqRel);
-        metrics::histogram!("assent_store_sync_seconds").record(started.elapsed());
+        self.sync_seconds.record(started.elapsed());
         Ok(())
     }
 

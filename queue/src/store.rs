@@ -112,8 +112,8 @@ impl RocksStore {
         let batch = self.batch.take(|name| self.shared.family(name));
         let bytes = self.shared.write(batch)?;
         self.overlay.clear();
+        self.shared.batch_bytes.record(bytes as f64);
         self.mail.committed();
-        metrics::histogram!("assent_store_batch_bytes").record(bytes as f64);
         Ok(bytes)
     }
 

@@ -13,6 +13,7 @@ use assent_protocol::{
 };
 use assent_queue::{RocksStore, StoreConfig};
 use proptest::{collection::vec, prelude::*};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// Names that are prefixes of each other, that hold separators and bytes that sort late, and that are of all lengths.
@@ -74,12 +75,12 @@ fn held() -> impl Strategy<Value = Field> {
 }
 
 fn decided(byte: u8) -> TxnRecord {
-    TxnRecord::Decided(Decided {
+    TxnRecord::Decided(Arc::new(Decided {
         digest: Digest([byte; 32]),
         participants: vec![],
         outcome: Outcome::Aborted(AbortReason::Conflict),
         results: vec![],
-    })
+    }))
 }
 
 fn write() -> impl Strategy<Value = Write> {

@@ -90,7 +90,7 @@ fn database_of_version_1_is_opened_with_its_votes_and_raised() {
     RocksStore::open(config(dir.path())).expect("opens");
     let client = ClientName::new("c").expect("valid");
     let txn = TxnId { client, session: SessionId(1), sequence: Sequence(1) };
-    let yes = TxnRecord::Yes(Yes {
+    let yes = TxnRecord::Yes(std::sync::Arc::new(Yes {
         digest: Digest([7; 32]),
         participants: vec![NodeId(1), NodeId(2)],
         sponsor: Sponsor { node: NodeId(3), incarnation: Incarnation(4), attempt: 5 },
@@ -100,7 +100,7 @@ fn database_of_version_1_is_opened_with_its_votes_and_raised() {
         steps: Vec::new(),
         results: Vec::new(),
         position: None,
-    });
+    }));
     let key = b"\x20\x01c\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01";
     {
         let names = DB::list_cf(&Options::default(), dir.path()).expect("lists");

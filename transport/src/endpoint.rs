@@ -17,7 +17,7 @@ use crate::{
     peers::Peers,
     principal::{Principal, Role},
     refusal::CODE_CLOSING,
-    roles, tls,
+    roles, tls, udp,
 };
 use assent_protocol::{
     codec,
@@ -272,7 +272,7 @@ fn open(config: &EndpointConfig) -> Result<Opened, TransportError> {
     let address = config.listen.unwrap_or_else(|| any_address(config));
     let listen_error = |source| TransportError::Listen { address, source };
     let server = config.listen.map(|_| tls::server_config(config)).transpose()?;
-    let runtime = Arc::new(quinn::TokioRuntime);
+    let runtime = Arc::new(udp::Tokio);
     let socket =
         UdpSocket::bind(address).and_then(|socket| runtime.wrap_udp_socket(socket)).map_err(listen_error)?;
     let weak = Arc::downgrade(&socket);

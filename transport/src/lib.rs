@@ -15,6 +15,7 @@
 //! [`Message::check`]: assent_protocol::message::Message::check
 
 mod accept;
+mod alarm;
 pub mod authority;
 pub mod cluster;
 mod cluster_file;
@@ -32,7 +33,9 @@ pub mod principal;
 mod refusal;
 pub mod roles;
 mod tls;
+mod udp;
 
+pub use alarm::Alarm;
 pub use authority::{Authority, AuthorityError, Issued};
 pub use cluster::{Cluster, ClusterError, Node};
 pub use config::{Dial, EndpointConfig};

@@ -10,8 +10,9 @@ use crate::{
 };
 use assent_protocol::codec::PROTOCOL_VERSION;
 use quinn::{
-    ConnectionId, ConnectionIdGenerator, EndpointConfig as QuicEndpointConfig, IdleTimeout,
-    MtuDiscoveryConfig, TransportConfig, VarInt,
+    AckFrequencyConfig, ConnectionId, ConnectionIdGenerator, EndpointConfig as QuicEndpointConfig,
+    IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt,
+    congestion::CubicConfig,
     crypto::rustls::{QuicClientConfig, QuicServerConfig},
 };
 use ring::{hkdf, hmac};
@@ -31,6 +32,13 @@ const CONNECTION_WINDOW_BYTES: u32 = 2 * STREAM_WINDOW_BYTES;
 const SEND_WINDOW_BYTES: u64 = 2 * CONNECTION_WINDOW_BYTES as u64;
 /// A first packet that is lost, or sent before the peer is there, is repeated after about three times this.
 const INITIAL_RTT: Duration = Duration::from_millis(50);
+/// After so many packets a peer acknowledges at once, in a packet of its own if it has nothing else to send; after 25 ms it does so
+/// for fewer. By default it is every second packet, and then nearly half of all packets are nothing but acknowledgements: a
+/// participant acknowledges before it has voted.
+const ACK_AFTER_PACKETS: u32 = 8;
+/// What a new connection may send before anything is acknowledged, in packets (RFC 9002, 7.2). With less than
+/// `ACK_AFTER_PACKETS`, each round of a first large frame would wait for the 25 ms.
+const INITIAL_WINDOW_PACKETS: u64 = 10;
 /// quinn's own default for what an endpoint takes as one UDP payload, in bytes.
 const UDP_PAYLOAD_BYTES_DEFAULT: u16 = 1472;
 
@@ -101,6 +109,10 @@ fn transport_config(config: &EndpointConfig) -> Result<TransportConfig, Transpor
         .map_err(|_| TransportError::Config("idle_timeout is longer than QUIC can say".to_owned()))?;
     let mut mtu = MtuDiscoveryConfig::default();
     mtu.upper_bound(config.mtu_bytes_max);
+    let mut acks = AckFrequencyConfig::default();
+    acks.ack_eliciting_threshold(VarInt::from_u32(ACK_AFTER_PACKETS));
+    let mut congestion = CubicConfig::default();
+    congestion.initial_window(INITIAL_WINDOW_PACKETS * u64::from(config.mtu_bytes_max));
     let mut transport = TransportConfig::default();
     transport
         .keep_alive_interval(Some(config.keep_alive))
@@ -112,6 +124,8 @@ fn transport_config(config: &EndpointConfig) -> Result<TransportConfig, Transpor
         .send_window(SEND_WINDOW_BYTES)
         .datagram_receive_buffer_size(None)
         .initial_rtt(INITIAL_RTT)
+        .ack_frequency_config(Some(acks))
+        .congestion_controller_factory(Arc::new(congestion))
         .mtu_discovery_config(Some(mtu));
     Ok(transport)
 }

@@ -1,5 +1,6 @@
 //! Why a cluster could not be attacked. What the checkers find is no error: it is in the run's verdicts.
 
+use crate::run::folder::FolderError;
 use std::{io, path::PathBuf};
 
 /// Why an attack could not be made, or not be finished.
@@ -35,6 +36,9 @@ pub enum AttackError {
         /// What the system said.
         source: io::Error,
     },
+    /// What the run leaves behind can't be written.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// A program of the system failed.
     #[error("`{command}` failed: {why}")]
     Command {
@@ -68,6 +72,14 @@ pub enum AttackError {
         waited_s: u64,
         /// How the last try ended.
         why: String,
+    },
+    /// A campaign of other settings is in the folder.
+    #[error("{} holds a campaign with other settings, which {} in it tells", folder.display(), settings)]
+    OtherCampaign {
+        /// The folder.
+        folder: PathBuf,
+        /// The file that tells them.
+        settings: &'static str,
     },
     /// Something went wrong with the network of the lab itself.
     #[error("the lab's own network failed: {0}")]

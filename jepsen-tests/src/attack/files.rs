@@ -1,13 +1,9 @@
-//! The run's folder: what is written when a run has ended, as [`crate::run`] describes it.
+//! What an attack alone writes into a run's folder, as [`crate::run`] describes it: the plan, and the figures of nodes.
 
 use super::{
     environment::Environment,
     error::{AttackError, file},
     schedule::Schedule,
-};
-use crate::{
-    history::{History, HistoryError},
-    run::Run,
 };
 use serde::Serialize;
 use std::{
@@ -19,26 +15,6 @@ use std::{
 /// The plan, before anything happens.
 pub(crate) fn schedule(folder: &Path, schedule: &Schedule) -> Result<(), AttackError> {
     json(&folder.join("schedule.json"), schedule)
-}
-
-/// The account.
-pub(crate) fn run(folder: &Path, run: &Run) -> Result<(), AttackError> {
-    json(&folder.join("run.json"), run)
-}
-
-/// What clients saw, for the lab and for Jepsen's checkers.
-pub(crate) fn history(folder: &Path, history: &History) -> Result<(), AttackError> {
-    for name in ["history.ndjson", "history.edn"] {
-        let path = folder.join(name);
-        history.save(&path).map_err(|error| {
-            let source = match error {
-                HistoryError::Io(source) => source,
-                other => std::io::Error::other(other),
-            };
-            AttackError::File { what: "write", path: path.clone(), source }
-        })?;
-    }
-    Ok(())
 }
 
 /// The figures of every node that answers; their logs are in place already.

@@ -6,6 +6,7 @@
 //! Not here: what is asked and what must hold ([`crate::workload`]). Invariant: when [`attack`] returns, in whatever way,
 //! no process, namespace or mount that it made is left.
 
+pub mod campaign;
 mod environment;
 mod error;
 mod files;
@@ -19,5 +20,5 @@ mod schedule;
 pub use error::AttackError;
 pub use nemesis::{Drawn, Kind, Planned, Shape, UnknownKind};
 pub use options::{AttackOptions, NODES_MAX, Network, PROCESSES_MAX};
-pub use runner::{attack, plan};
+pub use runner::{account, attack, plan};
 pub use schedule::Schedule;

@@ -1,6 +1,7 @@
 //! What is chosen for an attack.
 
 use super::{error::AttackError, nemesis::Kind};
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// Nodes of a cluster at most: one machine runs them all.
@@ -9,7 +10,8 @@ pub const NODES_MAX: u16 = 32;
 pub const PROCESSES_MAX: u16 = 1_000;
 
 /// How the nodes are kept apart.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Network {
     /// In namespaces where this machine allows it, else on loopback ports; the run says which.
     #[default]
@@ -39,6 +41,8 @@ pub struct AttackOptions {
     pub clients: u16,
     /// How long the clients work under faults; default 30 s.
     pub duration: Duration,
+    /// They end earlier when they have begun so many operations.
+    pub operations: Option<u64>,
     /// After this a call is unknown; default 2 s. Less gives more unknown operations, which weakens the checkers.
     pub deadline: Duration,
     /// How long a logical client rests between two operations; default 10 ms. Less gives longer histories.
@@ -67,6 +71,7 @@ impl AttackOptions {
             processes: 8,
             clients: 2,
             duration: Duration::from_secs(30),
+            operations: None,
             deadline: Duration::from_secs(2),
             pause: Duration::from_millis(10),
             network: Network::Automatic,
@@ -91,6 +96,10 @@ impl AttackOptions {
         range("processes", self.processes.into(), 1, PROCESSES_MAX.into())?;
         range("clients", self.clients.into(), 1, self.processes.into())?;
         range("duration (seconds)", self.duration.as_secs(), 1, 7 * 24 * 3600)?;
+        if self.operations == Some(0) {
+            let why = "it is at least 1".to_owned();
+            return Err(AttackError::Option { option: "operations", value: "0".to_owned(), why });
+        }
         let deadline_ms = u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX);
         range("deadline (milliseconds)", deadline_ms, 100, 60_000)
     }

@@ -7,8 +7,9 @@ use super::spans::{Span, anomaly, spans, verdict};
 use crate::{
     history::{Event, History, Kind},
     run::Fault,
-    verdict::{Anomaly, Table, Verdict},
+    verdict::{Anomaly, Finding, Table, Verdict},
 };
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Times that may not be exceeded; none: only told.
@@ -21,13 +22,60 @@ pub struct Bounds {
     pub unblocked_ms_max: Option<u64>,
 }
 
+/// How operations ended, and how long clients waited: the figures of [`check`] as numbers.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Figures {
+    /// Operations that have happened.
+    pub ok: u64,
+    /// Operations that have not happened, and never will.
+    pub failed: u64,
+    /// Operations of which nobody knows.
+    pub unknown: u64,
+    /// The longest time without a success.
+    pub silence_ns: u64,
+    /// For each fault: from its beginning to the end of the first successful operation that was begun since; none where
+    /// there was no such operation.
+    pub unblocked_ns: Vec<Option<u64>>,
+}
+
+impl Figures {
+    /// Those of a history, and of the faults of its run, in their order; both are on one clock.
+    pub fn of(history: &History, faults: &[Fault]) -> Figures {
+        let spans = spans(history);
+        let (from_ns, to_ns) = window(history);
+        let successes = successes(&spans);
+        let Counts { ok, fail, info, slowest_ns: _ } = Counts::of(spans.iter());
+        let unblocked_ns = faults.iter().map(|fault| {
+            let measured = Measured::of(fault, &spans, &successes, to_ns);
+            measured.unblocked.map(|at_ns| at_ns.saturating_sub(fault.from_ns))
+        });
+        Figures {
+            ok,
+            failed: fail,
+            unknown: info,
+            silence_ns: silence(&successes, from_ns, to_ns).ns,
+            unblocked_ns: unblocked_ns.collect(),
+        }
+    }
+}
+
+fn window(history: &History) -> (u64, u64) {
+    let time_ns = |event: Option<&Event>| event.map_or(0, |event| event.time_ns);
+    (time_ns(history.events.first()), time_ns(history.events.last()))
+}
+
+/// The last lines of what has happened, in order.
+fn successes<'h>(spans: &[Span<'h>]) -> Vec<&'h Event> {
+    let mut successes: Vec<_> = spans.iter().filter_map(Span::ok).collect();
+    successes.sort_unstable_by_key(|event| event.index);
+    successes
+}
+
 /// Measures a history and the faults of its run; both are on one clock.
 pub fn check(history: &History, faults: &[Fault], bounds: &Bounds) -> Verdict {
     let spans = spans(history);
-    let from_ns = history.events.first().map_or(0, |event| event.time_ns);
-    let to_ns = history.events.last().map_or(0, |event| event.time_ns);
-    let mut successes: Vec<_> = spans.iter().filter_map(Span::ok).collect();
-    successes.sort_unstable_by_key(|event| event.index);
+    let (from_ns, to_ns) = window(history);
+    let successes = successes(&spans);
     let silence = silence(&successes, from_ns, to_ns);
     let measured: Vec<_> =
         faults.iter().map(|fault| Measured::of(fault, &spans, &successes, to_ns)).collect();
@@ -52,6 +100,9 @@ pub fn check(history: &History, faults: &[Fault], bounds: &Bounds) -> Verdict {
         faults.len()
     );
     let mut verdict = verdict("availability", summary, anomalies, !successes.is_empty());
+    if verdict.finding == Finding::Violated {
+        verdict.finding = Finding::Undecided;
+    }
     verdict.tables.push(overall(&spans, &silence));
     if !measured.is_empty() {
         verdict.tables.push(per_fault(&measured));

@@ -47,7 +47,7 @@ pub fn check(history: &History) -> Verdict {
     let verdict = verdict("registrar", summary, anomalies, changed > 0 && both > 0);
     match verdict.finding {
         Finding::Holds if given_up > 0 => Verdict { finding: Finding::Unknown, ..verdict },
-        Finding::Holds | Finding::Unknown | Finding::Violated => verdict,
+        Finding::Holds | Finding::Unknown | Finding::Undecided | Finding::Violated => verdict,
     }
 }
 

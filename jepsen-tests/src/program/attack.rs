@@ -1,8 +1,9 @@
 //! `assent-lab attack`: real processes on this machine under faults, judged by what their clients saw.
 
-use super::{Failure, Output, Status, folder, progress::Progress, verdicts::Judged, workload};
+use super::{Failure, Output, Status, progress::Progress, verdicts::Judged, workload};
 use assent_lab::{
     attack::{self, AttackError, AttackOptions, Kind, Network},
+    history::History,
     run::Run,
 };
 use clap::{Args, ValueEnum};
@@ -16,7 +17,8 @@ use std::{
 pub(crate) const HELP: &str = "\
 Nemeses: kill, kill-forever, stop, restart-storm, rolling-restart, certificates, clock-offset, clock-jumps, disk-full,
 sync-fails, sync-slow, partition-halves, partition-node, partition-one-way, partition-coordinators, partition-ring, loss,
-duplication, reordering, delay, rate; and the groups partitions, network, clock, disk, mixed (all), none.
+duplication, reordering, delay, rate; and the groups partitions, network, clock, disk, mixed (all),
+passing (all but kill-forever), none.
 
 Faults of the network and of disks need the rights to make network namespaces and mounts: root, in a container or virtual
 machine. Everything that a run makes is removed at its end, and after Ctrl-C.
@@ -24,6 +26,7 @@ machine. Everything that a run makes is removed at its end, and after Ctrl-C.
 Examples:
   assent-lab attack --workload bank --nemesis kill,partitions --seconds 60 --out runs/bank
   assent-lab attack --workload list_append --nemesis mixed --seed 17
+  assent-lab attack --nemesis passing --operations 100000 --seconds 7200 --processes 32 --clients 4 --pause-ms 0
   assent-lab attack --nemesis none --network loopback --seconds 5";
 
 /// What is attacked, how, and for how long.
@@ -38,12 +41,18 @@ pub(crate) struct AttackArgs {
     /// How long clients work under faults
     #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=604_800))]
     seconds: u64,
+    /// End earlier when clients have begun so many operations
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    operations: Option<u64>,
     /// What all chance comes from [default: the time]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// Logical clients, each with one operation at a time
     #[arg(long, value_name = "N", default_value_t = 8)]
     processes: u16,
+    /// Connected clients, among which the logical ones are divided [default: 2]
+    #[arg(long, value_name = "N")]
+    clients: Option<u16>,
     /// Coordinators
     #[arg(long, value_name = "N", default_value_t = 2)]
     coordinators: u16,
@@ -72,13 +81,23 @@ pub(crate) struct AttackArgs {
 
 /// How the nodes are kept apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-enum Apart {
+pub(super) enum Apart {
     /// In namespaces where this machine allows it, else on loopback
     Automatic,
     /// Each in a network namespace of its own
     Namespaces,
     /// All on loopback, with a relay in between
     Loopback,
+}
+
+impl From<Apart> for Network {
+    fn from(apart: Apart) -> Network {
+        match apart {
+            Apart::Automatic => Network::Automatic,
+            Apart::Namespaces => Network::Namespaces,
+            Apart::Loopback => Network::Loopback,
+        }
+    }
 }
 
 /// Runs the command.
@@ -93,10 +112,7 @@ pub(crate) fn run(args: &AttackArgs, output: Output) -> Result<Status, Failure> 
             .cause("a new run would be mixed with its files")
             .remedy("name another folder with --out, or remove that one"));
     }
-    let mut run = watched(seed, args, output, || attack::attack(&options, workload))?;
-    run.replay = replay(args, seed);
-    let history = Run::load_history(&out).map_err(folder::failure)?;
-    run.save(&out, &history).map_err(folder::failure)?;
+    let (run, history) = watched(seed, args, output, || attack::account(&options, workload))?;
     let judged = Judged::new(out, history.operations().len(), run.verdicts);
     output.print(&judged)?;
     Ok(judged.status())
@@ -119,15 +135,12 @@ fn options(args: &AttackArgs, seed: u64) -> Result<AttackOptions, Failure> {
         coordinators: args.coordinators,
         participants: args.participants,
         processes: args.processes,
-        clients: args.processes.min(2),
+        clients: args.clients.unwrap_or(args.processes.min(2)),
         duration: Duration::from_secs(args.seconds),
+        operations: args.operations,
         deadline: Duration::from_millis(args.deadline_ms),
         pause: Duration::from_millis(args.pause_ms),
-        network: match args.network {
-            Apart::Automatic => Network::Automatic,
-            Apart::Namespaces => Network::Namespaces,
-            Apart::Loopback => Network::Loopback,
-        },
+        network: args.network.into(),
         binary: args.binary.clone(),
         keep: args.keep,
         ..AttackOptions::new(folder, seed)
@@ -139,8 +152,8 @@ fn watched(
     seed: u64,
     args: &AttackArgs,
     output: Output,
-    attack: impl FnOnce() -> Result<Run, AttackError>,
-) -> Result<Run, Failure> {
+    attack: impl FnOnce() -> Result<(Run, History), AttackError>,
+) -> Result<(Run, History), Failure> {
     let progress = Progress::new("seconds", args.seconds, output);
     progress.say(&format!("seed {seed}: {} under {} for {} s", args.workload, args.nemesis, args.seconds));
     let (done, is_done) = mpsc::channel::<()>();
@@ -162,30 +175,8 @@ fn watched(
     result.map_err(failure)
 }
 
-/// The command that runs it again. The folder is left to the one who runs it.
-fn replay(args: &AttackArgs, seed: u64) -> String {
-    let mut command = format!(
-        "assent-lab attack --workload {} --nemesis {} --seconds {} --seed {seed} --processes {} --coordinators {} \
-         --participants {} --deadline-ms {} --pause-ms {}",
-        args.workload,
-        if args.nemesis.trim().is_empty() { "none" } else { &args.nemesis },
-        args.seconds,
-        args.processes,
-        args.coordinators,
-        args.participants,
-        args.deadline_ms,
-        args.pause_ms,
-    );
-    match args.network {
-        Apart::Automatic => {}
-        Apart::Namespaces => command.push_str(" --network namespaces"),
-        Apart::Loopback => command.push_str(" --network loopback"),
-    }
-    command
-}
-
 /// Whose fault it is and what to do about it.
-fn failure(error: AttackError) -> Failure {
+pub(super) fn failure(error: AttackError) -> Failure {
     let what = "the attack could not be made";
     if let AttackError::Missing { what: missing, why, remedy } = error {
         return Failure::new(Status::Environment, format!("{what}: {missing} is missing"))
@@ -195,7 +186,7 @@ fn failure(error: AttackError) -> Failure {
     let (status, remedy) = match &error {
         AttackError::Option { .. } => (Status::Usage, "`assent-lab attack --help` tells what can be chosen"),
         AttackError::Missing { .. } => (Status::Environment, "install it"),
-        AttackError::File { .. } => {
+        AttackError::File { .. } | AttackError::Folder(_) => {
             (Status::Environment, "look at the rights of the folder, and at the room on its disk")
         }
         AttackError::Command { .. } | AttackError::Network(_) => (
@@ -210,6 +201,9 @@ fn failure(error: AttackError) -> Failure {
             Status::Undecided,
             "no fault was left that could excuse it: read the nodes' logs in the folder of the run",
         ),
+        AttackError::OtherCampaign { .. } => {
+            (Status::Usage, "name another folder with --out, or choose what that one was begun with")
+        }
         AttackError::Interrupted => (Status::Interrupted, "run it again to have it whole"),
     };
     Failure::new(status, what).cause(&error).remedy(remedy)

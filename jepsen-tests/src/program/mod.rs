@@ -1,6 +1,7 @@
 //! The command line: every command with its help, and where it is run.
 
 mod attack;
+mod campaign;
 #[cfg(feature = "canaries")]
 mod canaries;
 mod check;
@@ -46,6 +47,9 @@ enum Command {
     /// Attack a cluster of real processes, and judge what its clients saw
     #[command(after_help = attack::HELP)]
     Attack(attack::AttackArgs),
+    /// Attack with every kind of fault, one after the other, and tell all in one table
+    #[command(after_help = campaign::HELP)]
+    Campaign(campaign::CampaignArgs),
     /// Judge a history: of a run, or of anyone else who writes Jepsen's form
     #[command(after_help = check::HELP)]
     Check(check::CheckArgs),
@@ -71,7 +75,11 @@ impl Program {
     pub(crate) fn is_run(&self) -> bool {
         match self.command {
             Command::Simulate(_) | Command::Attack(_) => true,
-            Command::Model(_) | Command::Check(_) | Command::Replay(_) | Command::Report(_) => false,
+            Command::Campaign(_)
+            | Command::Model(_)
+            | Command::Check(_)
+            | Command::Replay(_)
+            | Command::Report(_) => false,
             #[cfg(feature = "canaries")]
             Command::Canaries(_) => false,
         }
@@ -84,6 +92,7 @@ impl Program {
             Command::Simulate(args) => simulate::run(&args, output),
             Command::Model(args) => model::run(&args, output),
             Command::Attack(args) => attack::run(&args, output),
+            Command::Campaign(args) => campaign::run(&args, output),
             Command::Check(args) => check::run(&args, output),
             #[cfg(feature = "canaries")]
             Command::Canaries(args) => canaries::run(&args, output),

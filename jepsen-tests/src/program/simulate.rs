@@ -188,6 +188,8 @@ struct Told {
 /// What was found wrong.
 #[derive(Serialize)]
 struct Broken {
+    #[serde(skip)]
+    word: String,
     seed: u64,
     property: String,
     words: String,
@@ -219,12 +221,13 @@ fn many(args: &SimulateArgs, output: Output) -> Result<Status, Failure> {
         other => other.clone(),
     };
     drop(progress);
-    let status = failure.as_ref().map_or(Status::Holds, |failure| Status::of_violated(&failure.property));
+    let status = failure.as_ref().map_or(Status::Holds, |failure| failure.finding.into());
     if let (Some(failure), Some(folder)) = (&failure, &args.out) {
         let (run, history) = simulator::account(&failure.options, make(args, &failure.options)?);
         save(args, &failure.options, run, &history, folder)?;
     }
     let broken = failure.map(|failure| Broken {
+        word: status.label().to_uppercase(),
         seed: failure.seed,
         virtual_seconds: failure.at_us as f64 / 1e6,
         replay: failure.replay() + &args.breaking(),
@@ -282,8 +285,8 @@ impl fmt::Display for Told {
         };
         writeln!(
             f,
-            "VIOLATED: {} after {:.6} virtual s: {}",
-            failure.property, failure.virtual_seconds, failure.words
+            "{}: {} after {:.6} virtual s: {}",
+            failure.word, failure.property, failure.virtual_seconds, failure.words
         )?;
         if let Some(folder) = &failure.folder {
             writeln!(f, "report: {}", folder.join("report.html").display())?;

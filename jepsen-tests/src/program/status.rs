@@ -42,15 +42,6 @@ statuses! {
     Interrupted = 130, "interrupted", "Ctrl-C or SIGTERM; what the run had made was removed.";
 }
 
-/// The properties and checkers of liveness, whose violations are [`Status::Undecided`] and not [`Status::Violated`].
-const OF_LIVENESS: &[&str] = &[
-    "availability",
-    "liveness",
-    "nobody is blocked",
-    "nothing in doubt",
-    "a fair continuation decides everything",
-];
-
 impl Status {
     /// The number.
     pub(crate) fn code(self) -> u8 {
@@ -59,31 +50,20 @@ impl Status {
 
     /// What verdicts come to. Where nobody has judged, nothing is known.
     pub(crate) fn of(verdicts: &[Verdict]) -> Status {
-        verdicts.iter().map(Status::of_one).reduce(Status::or).unwrap_or(Status::Unknown)
+        verdicts.iter().map(|verdict| verdict.finding.into()).reduce(Status::or).unwrap_or(Status::Unknown)
     }
 
-    /// The worse of two findings: a broken promise before what is undecided, and that before what is not known.
+    /// The worse of two findings: a broken promise before what is undecided, that before what could not be run,
+    /// and that before what is not known.
     pub(crate) fn or(self, other: Status) -> Status {
         let rank = |status| match status {
-            Status::Violated => 3,
-            Status::Undecided => 2,
+            Status::Violated => 4,
+            Status::Undecided => 3,
+            Status::Environment => 2,
             Status::Unknown => 1,
-            Status::Holds | Status::Usage | Status::Environment | Status::Interrupted => 0,
+            Status::Holds | Status::Usage | Status::Interrupted => 0,
         };
         if rank(other) > rank(self) { other } else { self }
-    }
-
-    fn of_one(verdict: &Verdict) -> Status {
-        match verdict.finding {
-            Finding::Holds => Status::Holds,
-            Finding::Unknown => Status::Unknown,
-            Finding::Violated => Status::of_violated(&verdict.checker),
-        }
-    }
-
-    /// What it comes to when a property does not hold.
-    pub(crate) fn of_violated(property: &str) -> Status {
-        if OF_LIVENESS.contains(&property) { Status::Undecided } else { Status::Violated }
     }
 
     /// The table for `--help`.
@@ -93,6 +73,17 @@ impl Status {
             table.push_str(&format!("  {:>3}  {:<12} {}\n", status.code(), status.label(), status.meaning()));
         }
         table
+    }
+}
+
+impl From<Finding> for Status {
+    fn from(finding: Finding) -> Status {
+        match finding {
+            Finding::Holds => Status::Holds,
+            Finding::Unknown => Status::Unknown,
+            Finding::Undecided => Status::Undecided,
+            Finding::Violated => Status::Violated,
+        }
     }
 }
 
@@ -114,7 +105,7 @@ mod tests {
     #[test]
     fn a_broken_promise_counts_more_than_what_is_undecided_or_unknown() {
         let unknown = verdict("bank", Finding::Unknown);
-        let late = verdict("availability", Finding::Violated);
+        let late = verdict("availability", Finding::Undecided);
         let broken = verdict("bank", Finding::Violated);
         let holds = verdict("bank", Finding::Holds);
         assert_eq!(Status::of(std::slice::from_ref(&holds)), Status::Holds);

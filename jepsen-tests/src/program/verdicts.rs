@@ -66,6 +66,7 @@ fn write_verdict(f: &mut fmt::Formatter<'_>, verdict: &Verdict) -> fmt::Result {
     let word = match verdict.finding {
         Finding::Holds => "holds",
         Finding::Unknown => "unknown",
+        Finding::Undecided => "UNDECIDED",
         Finding::Violated => "VIOLATED",
     };
     writeln!(f, "  {word:<8}  {}: {}", verdict.checker, verdict.summary)?;

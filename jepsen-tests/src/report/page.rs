@@ -63,6 +63,7 @@ fn word(finding: Finding) -> &'static str {
     match finding {
         Finding::Holds => "holds",
         Finding::Unknown => "unknown",
+        Finding::Undecided => "undecided",
         Finding::Violated => "violated",
     }
 }
@@ -72,6 +73,7 @@ fn badge(finding: Finding) -> Markup {
     let sign = match finding {
         Finding::Holds => "✓",
         Finding::Unknown => "?",
+        Finding::Undecided => "…",
         Finding::Violated => "✗",
     };
     html! { span class={ "badge " (word(finding)) } { span aria-hidden="true" { (sign) } " " (word(finding)) } }
@@ -91,6 +93,11 @@ fn head(run: &Run) -> Markup {
         Finding::Unknown => {
             format!("{} could not tell; nothing is known to be wrong.", words::count(unknown, "checker"))
         }
+        Finding::Undecided => format!(
+            "{} of {} found that something was not over in time; nothing is known to be wrong.",
+            of(Finding::Undecided),
+            words::count(run.verdicts.len(), "checker"),
+        ),
         Finding::Violated => format!(
             "{} of {} found what must not happen.",
             violated,

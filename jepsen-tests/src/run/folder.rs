@@ -51,22 +51,18 @@ pub enum FolderError {
 }
 
 impl Run {
-    /// Writes account, history and report into a folder, which is made if it is not there.
+    /// Writes history, report and account into a folder, which is made if it is not there. The account comes last: where
+    /// it is, the run is whole.
     ///
     /// # Errors
     /// If a file can't be written, or the history has what its forms can't express.
     pub fn save(&self, folder: &Path, history: &History) -> Result<(), FolderError> {
-        fs::create_dir_all(folder).map_err(file("make", folder))?;
+        save_history(folder, history)?;
+        self.save_report(folder, history)?;
         let account = folder.join(ACCOUNT);
         let text = serde_json::to_string_pretty(self)
             .map_err(|source| FolderError::Account { path: account.clone(), source })?;
-        fs::write(&account, text + "\n").map_err(file("write", &account))?;
-        for name in [HISTORY, HISTORY_EDN] {
-            let path = folder.join(name);
-            history.save(&path).map_err(|source| FolderError::History { path, source })?;
-        }
-        self.save_report(folder, history)?;
-        Ok(())
+        fs::write(&account, text + "\n").map_err(file("write", &account))
     }
 
     /// Draws the report anew; gives its path.
@@ -97,6 +93,19 @@ impl Run {
         let path = folder.join(HISTORY);
         History::load(&path).map_err(|source| FolderError::History { path, source })
     }
+}
+
+/// Writes what clients saw into a folder, which is made if it is not there: all that there is of a run that has failed.
+///
+/// # Errors
+/// If a file can't be written, or the history has what its forms can't express.
+pub fn save_history(folder: &Path, history: &History) -> Result<(), FolderError> {
+    fs::create_dir_all(folder).map_err(file("make", folder))?;
+    for name in [HISTORY, HISTORY_EDN] {
+        let path = folder.join(name);
+        history.save(&path).map_err(|source| FolderError::History { path, source })?;
+    }
+    Ok(())
 }
 
 /// For `map_err` on what touches a file.

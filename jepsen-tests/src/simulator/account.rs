@@ -1,6 +1,6 @@
 //! One simulated run told whole: its account and history, whether or not something is wrong with it.
 
-use super::{Options, machines, world};
+use super::{Options, machines, properties::Violation, world};
 use crate::{
     history::History,
     run::Run,
@@ -25,7 +25,7 @@ pub fn account(options: &Options, mut workload: Box<dyn Workload>) -> (Run, Hist
             verdicts.extend(workload.check(&ended.history));
             verdicts
         }
-        Err((violation, at_us)) => vec![violated(&violation.property, &violation.words, *at_us)],
+        Err((violation, at_us)) => vec![violated(violation, *at_us)],
     };
     let run = Run {
         instrument: "simulate".to_owned(),
@@ -56,11 +56,12 @@ fn holds(steps: u64) -> Verdict {
     }
 }
 
-fn violated(property: &str, words: &str, at_us: u64) -> Verdict {
-    let anomaly = Anomaly { class: property.to_owned(), words: words.to_owned(), events: Vec::new() };
+fn violated(violation: &Violation, at_us: u64) -> Verdict {
+    let Violation { property, finding, words } = violation.clone();
+    let anomaly = Anomaly { class: property.clone(), words, events: Vec::new() };
     Verdict {
-        checker: property.to_owned(),
-        finding: Finding::Violated,
+        checker: property,
+        finding,
         summary: format!("violated after {:.6} virtual s; the run ended there", at_us as f64 / 1e6),
         anomalies: vec![anomaly],
         tables: Vec::new(),

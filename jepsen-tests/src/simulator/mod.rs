@@ -60,6 +60,8 @@ pub struct Failure {
     pub workload: String,
     /// Which property, or checker of the workload.
     pub property: String,
+    /// Whether something is wrong, or only not decided in time.
+    pub finding: Finding,
     /// What is wrong.
     pub words: String,
     /// When it was seen, in virtual microseconds.
@@ -95,24 +97,25 @@ impl fmt::Display for Failure {
 /// Runs a cluster from its start until everything is done and forgotten.
 ///
 /// # Errors
-/// The first property that is violated, or the workload's first verdict that says so.
+/// The first property that does not hold, or the workload's first verdict that says so.
 pub fn run(options: &Options, mut workload: Box<dyn Workload>) -> Result<Outcome, Failure> {
     let ended = world::World::new(options, workload.as_mut(), false).run();
-    let failure = |property: &str, words: &str, at_us| Failure {
+    let failure = |property: &str, finding, words: &str, at_us| Failure {
         seed: options.seed,
         options: options.clone(),
         workload: workload.name().to_string(),
         property: property.to_string(),
+        finding,
         words: words.to_string(),
         at_us,
     };
     if let Err((violation, at_us)) = &ended.result {
-        return Err(failure(&violation.property, &violation.words, *at_us));
+        return Err(failure(&violation.property, violation.finding, &violation.words, *at_us));
     }
-    let violated = workload.check(&ended.history).into_iter().find(|v| v.finding == Finding::Violated);
-    if let Some(verdict) = violated {
+    let wrong = workload.check(&ended.history).into_iter().find(|v| v.finding >= Finding::Undecided);
+    if let Some(verdict) = wrong {
         let words = verdict.anomalies.first().map_or(&verdict.summary, |anomaly| &anomaly.words);
-        return Err(failure(&verdict.checker, words, ended.summary.virtual_ms * 1000));
+        return Err(failure(&verdict.checker, verdict.finding, words, ended.summary.virtual_ms * 1000));
     }
     Ok(Outcome { summary: ended.summary, history: ended.history, faults: ended.faults })
 }

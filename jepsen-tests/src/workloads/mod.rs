@@ -12,7 +12,7 @@ mod register;
 mod registrar;
 mod values;
 
-use crate::workload::Workload;
+use crate::{simulator::Mixed, workload::Workload};
 pub use bank::Bank;
 pub use exactly_once::ExactlyOnce;
 pub use linear::Linear;
@@ -21,7 +21,8 @@ pub use register::Register;
 pub use registrar::Registrar;
 
 /// The names that [`by_name`] knows.
-pub const NAMES: &[&str] = &["bank", "exactly_once", "linear", "list_append", "register", "registrar"];
+pub const NAMES: &[&str] =
+    &["bank", "exactly_once", "linear", "list_append", "mixed", "register", "registrar"];
 
 /// The most keys that a workload takes: a transaction that reads all of them must fit into the protocol's bounds.
 pub const KEYS_MAX: u64 = 1_000;
@@ -69,6 +70,8 @@ pub fn by_name(name: &str, options: &WorkloadOptions) -> Option<Box<dyn Workload
         "exactly_once" => Box::new(ExactlyOnce::new(options)),
         "linear" => Box::new(Linear::new(options)),
         "list_append" => Box::new(ListAppend::new(options)),
+        // Its records are few and fixed: the options say nothing to it.
+        "mixed" => Box::<Mixed>::default(),
         "register" => Box::new(Register::new(options)),
         "registrar" => Box::new(Registrar::new(options)),
         _ => return None,

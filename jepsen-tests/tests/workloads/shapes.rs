@@ -39,9 +39,15 @@ fn touched(invocation: &Invocation) -> BTreeMap<&RecordId, bool> {
     records
 }
 
+/// All but `mixed`, the simulator's own: its few records are fixed, some are only ever touched, and a read without an answer
+/// is told as empty; its check takes a history for one that the lab has written.
+fn of_drawn_keys() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().copied().filter(|name| *name != "mixed")
+}
+
 #[test]
 fn transactions_meet_on_all_participants() {
-    for (name, participants) in NAMES.iter().flat_map(|name| [(name, 3), (name, 5)]) {
+    for (name, participants) in of_drawn_keys().flat_map(|name| [(name, 3), (name, 5)]) {
         let options = WorkloadOptions { participants, ..WorkloadOptions::default() };
         let mut workload = by_name(name, &options).expect("it is there");
         let all = drawn(workload.as_mut(), 1_000);
@@ -60,7 +66,7 @@ fn transactions_meet_on_all_participants() {
             .flat_map(|invocation| &invocation.operations)
             .map(|operation| directory.locate(operation.record()))
             .collect();
-        let expected = if *name == "registrar" { 2 } else { usize::from(participants) };
+        let expected = if name == "registrar" { 2 } else { usize::from(participants) };
         assert_eq!(hit.len(), expected, "{name}: {hit:?}");
     }
 }
@@ -87,7 +93,7 @@ fn values_are_written_once() {
 
 #[test]
 fn the_end_reads_every_record_that_was_written() {
-    for name in NAMES {
+    for name in of_drawn_keys() {
         let mut workload = by_name(name, &WorkloadOptions::default()).expect("it is there");
         let written: BTreeSet<RecordId> = drawn(workload.as_mut(), 2_000)
             .iter()
@@ -150,7 +156,7 @@ fn figures_outside_their_bounds_are_taken_as_the_nearest_inside() {
 
 #[test]
 fn an_answer_with_fewer_reads_than_were_asked_for_is_told_as_missing() {
-    for name in NAMES {
+    for name in of_drawn_keys() {
         let mut workload = by_name(name, &WorkloadOptions::default()).expect("it is there");
         workload.first();
         drawn(workload.as_mut(), 20);
@@ -179,7 +185,7 @@ fn mangle(value: &mut Value, random: &mut Random) {
 
 #[test]
 fn mangled_histories_are_judged_without_a_panic() {
-    for (name, seed) in NAMES.iter().flat_map(|name| (0..40).map(move |seed| (name, seed))) {
+    for (name, seed) in of_drawn_keys().flat_map(|name| (0..40).map(move |seed| (name, seed))) {
         let mut workload = by_name(name, &WorkloadOptions::default()).expect("it is there");
         let mut history = run(workload.as_mut(), &Plan { seed, operations: 60, ..Plan::default() });
         let mut random = Random::new(seed);

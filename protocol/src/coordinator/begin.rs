@@ -6,12 +6,13 @@ use crate::{
     digest::digest,
     ids::{NodeId, Peer, Stamp, Subject},
     message::{Begin, Intent, Message},
-    operation::Operation,
     outcome::{Answer, Malformed},
 };
 use alloc::{
     boxed::Box,
     collections::{BTreeMap, BTreeSet},
+    vec,
+    vec::Vec,
 };
 
 impl Coordinator {
@@ -34,7 +35,7 @@ impl Coordinator {
             self.figures.repeats_of_running += 1;
             drive.askers.insert(connection);
             if let Phase::Ended { .. } = drive.phase {
-                self.answer_askers(&subject, turn);
+                drive.answer_askers(turn);
             }
             return;
         }
@@ -46,7 +47,8 @@ impl Coordinator {
         let oldest = turn.wall.0.saturating_sub(self.config.limits.age_claim_ms_max * 1000);
         begin.stamp = Stamp(begin.stamp.0.clamp(oldest, turn.wall.0));
         let deadline = turn.now.after_ms(u64::from(begin.deadline_ms));
-        let participants = begin.branches.iter().map(|branch| branch.participant).collect();
+        let participants: Vec<NodeId> = begin.branches.iter().map(|branch| branch.participant).collect();
+        let results = vec![None; participants.len()];
         let intent = begin.intent;
         let writes = begin.branches.iter().flat_map(|b| &b.steps).any(|step| step.operation.is_write());
         self.undecided += 1;
@@ -60,7 +62,7 @@ impl Coordinator {
                 begun: turn.now,
                 deadline,
                 sponsor: None,
-                results: BTreeMap::new(),
+                results,
                 phase: Phase::Peeking { answers: BTreeMap::new() },
             }),
         );
@@ -102,15 +104,10 @@ impl Coordinator {
     /// The answer to another request of this content (see [`Canary::AnswerByContent`]).
     fn answer_of_equal(&self, subject: &Subject) -> Option<Answer> {
         let equal = |known: &Subject| known.digest == subject.digest && known.txn != subject.txn;
-        self.drives.iter().filter(|(known, _)| equal(known)).find_map(|(_, drive)| drive.answer())
-    }
-
-    /// Whether a participant has reads of which this coordinator has not seen the results.
-    pub(super) fn lacks_results(&self, drive: &Drive, node: NodeId) -> bool {
-        let reads =
-            drive.begin.branches.iter().filter(|branch| branch.participant == node).any(|branch| {
-                branch.steps.iter().any(|step| matches!(step.operation, Operation::Read { .. }))
-            });
-        reads && !drive.results.contains_key(&node)
+        self.drives
+            .in_order()
+            .into_iter()
+            .filter(|(known, _)| equal(known))
+            .find_map(|(_, drive)| drive.answer())
     }
 }

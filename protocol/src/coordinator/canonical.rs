@@ -9,7 +9,7 @@ impl Coordinator {
     pub fn canonical(&self, shift: Shift) -> Coordinator {
         let limits = &self.config.limits;
         let mut drives = self.drives.clone();
-        for drive in drives.values_mut() {
+        for (_, drive) in drives.values_mut() {
             drive.become_canonical(shift, limits.settle_ms, limits.sponsor_patience_ms);
         }
         let mut openings = self.openings.clone();

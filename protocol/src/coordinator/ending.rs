@@ -1,37 +1,36 @@
 //! Ending: the client's answer first, then the participants, then nothing (R1, R2, R8).
 
-use super::{Answered, Coordinator, Drive, Due, Phase, Turn};
+use super::{Answered, Coordinator, Drive, Due, Figures, Phase, Turn};
 use crate::{
     canary::{Canary, broken},
     ids::{NodeId, Peer, Sequence, Subject},
+    members::Members,
     message::{BATCH_MAX, Held, Message},
-    operation::Results,
+    operation::{Operation, Results, Step},
     outcome::{AbortReason, Answer, Outcome},
     span::Span,
 };
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 
 impl Coordinator {
     /// The outcome is known: answers who asked, and tells the participants behind the client's back.
     pub(super) fn become_ended(&mut self, subject: &Subject, outcome: Outcome, turn: &mut Turn<'_>) {
-        let Some(drive) = self.drives.get(subject) else { return };
-        let incomplete = outcome == Outcome::Committed
-            && drive.participants.iter().any(|node| self.lacks_results(drive, *node));
-        if incomplete {
+        let Some(drive) = self.drives.get_mut(subject) else { return };
+        if outcome == Outcome::Committed
+            && drive.participants.iter().any(|node| drive.lacks_results_of(*node))
+        {
             return self.become_collecting(subject, turn);
         }
-        self.count_outcome(&outcome);
+        self.figures.count(&outcome);
         self.undecided -= 1;
-        let Some(drive) = self.drives.get_mut(subject) else { return };
         self.spans.push((Span::Commit, turn.now.0.saturating_sub(drive.begun.0)));
-        drive.phase = Phase::Ended { outcome, held: BTreeSet::new(), tells: 0 };
+        drive.phase = Phase::Ended { outcome, held: Members::default(), tells: 0 };
         // Answers and tells need the operations no more.
         for branch in &mut drive.begin.branches {
             branch.steps = Vec::new();
         }
-        let alone = drive.participants.len() == 1;
-        self.answer_askers(subject, turn);
-        if alone {
+        drive.answer_askers(turn);
+        if let [_] = drive.participants[..] {
             // The vote was the commit, or the abort: nobody is left to be told (R9).
             self.drop_drive(subject);
         } else {
@@ -40,28 +39,6 @@ impl Coordinator {
             }
             self.agenda.set(Due::Drive(subject.clone()), turn.now.after_ms(self.config.limits.tell_again_ms));
         }
-    }
-
-    fn count_outcome(&mut self, outcome: &Outcome) {
-        let figures = &mut self.figures;
-        let reason = match outcome {
-            Outcome::Committed => {
-                figures.committed += 1;
-                return;
-            }
-            Outcome::Aborted(reason) => reason,
-        };
-        figures.aborted += 1;
-        *match reason {
-            AbortReason::Refused(_) => &mut figures.aborted_refused,
-            AbortReason::Conflict => &mut figures.aborted_conflict,
-            AbortReason::Deadline => &mut figures.aborted_deadline,
-            AbortReason::Overloaded => &mut figures.aborted_overloaded,
-            AbortReason::Abandoned => &mut figures.aborted_abandoned,
-            AbortReason::IdReused | AbortReason::Expired | AbortReason::Misplaced(_) => {
-                &mut figures.aborted_other
-            }
-        } += 1;
     }
 
     /// Committed, but some results of reads have not been seen: tells everyone, and asks for them.
@@ -101,7 +78,7 @@ impl Coordinator {
             Answered::Yes { .. } => self.tell_committed(subject, node, turn),
             Answered::Expired => {
                 if let Some(drive) = self.drives.get_mut(subject) {
-                    drive.results.entry(node).or_default();
+                    drive.note_no_results(node);
                 }
                 self.become_ended(subject, Outcome::Committed, turn);
             }
@@ -109,25 +86,11 @@ impl Coordinator {
         }
     }
 
-    /// Gives everyone who waits the answer.
-    pub(super) fn answer_askers(&mut self, subject: &Subject, turn: &mut Turn<'_>) {
-        let Some(drive) = self.drives.get_mut(subject) else { return };
-        let Some(answer) = drive.answer() else { return };
-        for connection in core::mem::take(&mut drive.askers) {
-            let answer = Message::Answer { subject: subject.clone(), answer: answer.clone() };
-            turn.send(Peer::Client(connection), answer);
-        }
-    }
-
     /// Ends a drive without an outcome.
     fn end_without_outcome(&mut self, subject: &Subject, answer: Answer, turn: &mut Turn<'_>) {
-        if let Some(drive) = self.drives.get_mut(subject) {
-            for connection in core::mem::take(&mut drive.askers) {
-                let answer = Message::Answer { subject: subject.clone(), answer: answer.clone() };
-                turn.send(Peer::Client(connection), answer);
-            }
+        if let Some(mut drive) = self.drop_drive(subject) {
+            drive.give_askers(&answer, turn);
             self.undecided -= 1;
-            self.drop_drive(subject);
         }
     }
 
@@ -152,9 +115,9 @@ impl Coordinator {
         self.end_without_outcome(subject, answer, turn);
     }
 
-    fn drop_drive(&mut self, subject: &Subject) {
-        self.drives.remove(subject);
+    fn drop_drive(&mut self, subject: &Subject) -> Option<Box<Drive>> {
         self.agenda.clear(&Due::Drive(subject.clone()));
+        self.drives.remove(subject)
     }
 
     /// A participant says what it holds of a transaction that has ended.
@@ -167,22 +130,22 @@ impl Coordinator {
     ) {
         match held {
             Held::Committed(_) | Held::Aborted(_) | Held::Expired | Held::IdReused => {
-                self.note_held(subject, node)
+                if self.note_held(subject, node) {
+                    self.finish(subject, turn);
+                }
             }
             Held::Blank | Held::Queued(_) | Held::Yes { .. } | Held::Declined(_) => {
                 self.ask(subject, node, turn)
             }
         }
-        self.finish_if_held_by_all(subject, turn);
     }
 
-    /// A participant holds the outcome durably.
-    pub(super) fn note_held(&mut self, subject: &Subject, node: NodeId) {
-        if let Some(drive) = self.drives.get_mut(subject)
-            && let Phase::Ended { held, .. } = &mut drive.phase
-        {
-            held.insert(node);
-        }
+    /// A participant holds the outcome durably. Says whether now all do.
+    pub(super) fn note_held(&mut self, subject: &Subject, node: NodeId) -> bool {
+        let Some(drive) = self.drives.get_mut(subject) else { return false };
+        let Phase::Ended { held, .. } = &mut drive.phase else { return false };
+        held.add(&drive.participants, node);
+        held.are_all(&drive.participants) || broken(Canary::AllHeldAfterFirst)
     }
 
     pub(super) fn on_outcomes_held(
@@ -193,20 +156,16 @@ impl Coordinator {
     ) {
         let Peer::Node(node) = from else { return };
         for (subject, _) in held {
-            self.note_held(&subject, node);
-            self.finish_if_held_by_all(&subject, turn);
+            if self.note_held(&subject, node) {
+                self.finish(&subject, turn);
+            }
         }
     }
 
     /// Everyone holds it: they are told so, soon and together with others, and this process forgets it.
-    fn finish_if_held_by_all(&mut self, subject: &Subject, turn: &mut Turn<'_>) {
-        let Some(drive) = self.drives.get(subject) else { return };
-        let Phase::Ended { held, .. } = &drive.phase else { return };
-        let all = drive.participants.iter().all(|node| held.contains(node));
-        if !all && !broken(Canary::AllHeldAfterFirst) {
-            return;
-        }
-        for node in drive.participants.clone() {
+    fn finish(&mut self, subject: &Subject, turn: &mut Turn<'_>) {
+        let Some(drive) = self.drop_drive(subject) else { return };
+        for node in drive.participants {
             let gathered = self.all_held.entry(node).or_default();
             gathered.push(subject.clone());
             if gathered.len() >= BATCH_MAX {
@@ -215,7 +174,6 @@ impl Coordinator {
             }
         }
         self.agenda.set_at_latest(Due::AllHeld, turn.now.after_ms(self.config.limits.gather_ms));
-        self.drop_drive(subject);
     }
 
     pub(super) fn send_all_held(&mut self, turn: &mut Turn<'_>) {
@@ -232,7 +190,8 @@ impl Coordinator {
         let Phase::Ended { tells, .. } = &mut drive.phase else { return };
         *tells += 1;
         if *tells > self.config.limits.tells_max {
-            return self.drop_drive(subject);
+            self.drop_drive(subject);
+            return;
         }
         let pause = self.config.limits.tell_again_ms << *tells;
         for node in drive.participants.clone() {
@@ -242,17 +201,91 @@ impl Coordinator {
     }
 }
 
+impl Figures {
+    fn count(&mut self, outcome: &Outcome) {
+        let reason = match outcome {
+            Outcome::Committed => {
+                self.committed += 1;
+                return;
+            }
+            Outcome::Aborted(reason) => reason,
+        };
+        self.aborted += 1;
+        *match reason {
+            AbortReason::Refused(_) => &mut self.aborted_refused,
+            AbortReason::Conflict => &mut self.aborted_conflict,
+            AbortReason::Deadline => &mut self.aborted_deadline,
+            AbortReason::Overloaded => &mut self.aborted_overloaded,
+            AbortReason::Abandoned => &mut self.aborted_abandoned,
+            AbortReason::IdReused | AbortReason::Expired | AbortReason::Misplaced(_) => {
+                &mut self.aborted_other
+            }
+        } += 1;
+    }
+}
+
 impl Drive {
+    /// Gives everyone who waits the answer, if there is one.
+    pub(super) fn answer_askers(&mut self, turn: &mut Turn<'_>) {
+        if let Some(answer) = self.answer() {
+            self.give_askers(&answer, turn);
+        }
+    }
+
+    fn give_askers(&mut self, answer: &Answer, turn: &mut Turn<'_>) {
+        for connection in core::mem::take(&mut self.askers) {
+            let subject = self.begin.subject.clone();
+            turn.send(Peer::Client(connection), Message::Answer { subject, answer: answer.clone() });
+        }
+    }
+
+    /// Whether a participant has reads of which this coordinator has not seen the results.
+    pub(super) fn lacks_results_of(&self, node: NodeId) -> bool {
+        let branch = self.begin.branches.iter().find(|branch| branch.participant == node);
+        let is_read = |step: &Step| matches!(step.operation, Operation::Read { .. });
+        branch.is_some_and(|branch| branch.steps.iter().any(is_read)) && !self.has_results_of(node)
+    }
+
     /// What whoever asked is told, once it has ended.
     pub(super) fn answer(&self) -> Option<Answer> {
         let Phase::Ended { outcome, .. } = &self.phase else { return None };
         Some(match outcome {
             Outcome::Aborted(reason) => Answer::Aborted(reason.clone()),
-            Outcome::Committed => {
-                let mut results: Results = self.results.values().flatten().cloned().collect();
-                results.sort_by_key(|(index, _)| *index);
-                Answer::Committed(results)
-            }
+            Outcome::Committed => Answer::Committed(self.all_results()),
         })
+    }
+
+    /// What the reads saw on all participants that have said it, in the order of the operations.
+    pub(super) fn all_results(&self) -> Results {
+        let mut results: Results = self.results.iter().flatten().flatten().cloned().collect();
+        results.sort_by_key(|(index, _)| *index);
+        results
+    }
+
+    /// A participant has said what its reads saw.
+    pub(super) fn note_results(&mut self, node: NodeId, results: Results) {
+        if let Some(place) = self.place(node) {
+            self.results[place] = Some(results);
+        }
+    }
+
+    /// What a participant's reads saw is not known any more, unless it has said so before.
+    fn note_no_results(&mut self, node: NodeId) {
+        if let Some(place) = self.place(node) {
+            self.results[place].get_or_insert_default();
+        }
+    }
+
+    fn has_results_of(&self, node: NodeId) -> bool {
+        self.place(node).is_some_and(|place| self.results[place].is_some())
+    }
+
+    /// What was said before counts no more: a new attempt begins.
+    pub(super) fn forget_results(&mut self) {
+        self.results.fill(None);
+    }
+
+    fn place(&self, node: NodeId) -> Option<usize> {
+        self.participants.iter().position(|listed| *listed == node)
     }
 }

@@ -21,7 +21,7 @@ impl Coordinator {
         let sponsor = self.new_attempt();
         let Some(drive) = self.drives.get_mut(subject) else { return };
         drive.sponsor = Some(sponsor);
-        drive.results.clear();
+        drive.forget_results();
         drive.phase = Phase::Looking { stamps: BTreeMap::new() };
         self.ask_all(subject, turn);
     }
@@ -55,15 +55,16 @@ impl Coordinator {
         match looked {
             Err(reason) => self.refuse_read(&subject, reason, turn),
             Ok((stamp, results)) => {
-                drive.results.insert(node, results);
                 stamps.insert(node, stamp);
-                if stamps.len() < drive.participants.len() {
+                let all = stamps.len() == drive.participants.len();
+                let stamps = if all { core::mem::take(stamps) } else { BTreeMap::new() };
+                drive.note_results(node, results);
+                if !all {
                     return;
                 }
                 if drive.participants.len() == 1 || broken(Canary::ReadsUnconfirmed) {
                     return self.answer_read(&subject, turn);
                 }
-                let stamps = core::mem::take(stamps);
                 drive.phase = Phase::Confirming { stamps, confirmed: BTreeSet::new() };
                 self.ask_all(&subject, turn);
             }
@@ -99,9 +100,8 @@ impl Coordinator {
 
     fn answer_read(&mut self, subject: &Subject, turn: &mut Turn<'_>) {
         let Some(drive) = self.drives.get(subject) else { return };
-        let mut results: Results = drive.results.values().flatten().cloned().collect();
-        results.sort_by_key(|(index, _)| *index);
-        self.end_read(subject, Answer::Committed(results), turn);
+        let answer = Answer::Committed(drive.all_results());
+        self.end_read(subject, answer, turn);
     }
 
     /// Ends a read with an abort, and gives back the locks that it may hold.

@@ -23,10 +23,12 @@ use crate::{
     canary::{Canary, broken},
     directory::Directory,
     ids::{ClientName, Incarnation, NodeId, Peer, Sponsor, Stamp, Subject, Time},
+    members::Members,
     message::{Begin, Held, LockStamp, Message},
     operation::Results,
     outcome::{AbortReason, Outcome},
     span::Span,
+    table::Table,
 };
 use alloc::{
     boxed::Box,
@@ -108,10 +110,10 @@ pub struct Coordinator {
     clients: BTreeMap<u64, ClientName>,
     connected: BTreeSet<NodeId>,
     /// By id and digest: of two contents of one id, the participants tell which is which (R12).
-    drives: BTreeMap<Subject, Box<Drive>>,
+    drives: Table<Subject, Box<Drive>>,
     undecided: usize,
     agenda: Agenda<Due>,
-    sessions: BTreeMap<sessions::Key, Session>,
+    sessions: Table<sessions::Key, Session>,
     openings: BTreeMap<u64, Opening>,
     next_opening: u64,
     closings: BTreeMap<sessions::Key, Closing>,
@@ -132,8 +134,8 @@ struct Drive {
     deadline: Time,
     /// This process's current attempt at it, once it has made one.
     sponsor: Option<Sponsor>,
-    /// What reads saw, as far as participants have said.
-    results: BTreeMap<NodeId, Results>,
+    /// What reads saw, as far as participants have said, by their places in the list.
+    results: Vec<Option<Results>>,
     phase: Phase,
 }
 
@@ -146,17 +148,17 @@ enum Phase {
     /// The client has asked before: what do the participants hold?
     Peeking { answers: BTreeMap<NodeId, Answered> },
     /// Waits for votes.
-    Preparing { votes: BTreeSet<NodeId> },
+    Preparing { votes: Members },
     /// Has given up, and waits for one durable abort. Votes do not count any more (R3).
     Vetoing { reason: AbortReason, answers: BTreeMap<NodeId, Answered> },
     /// Another coordinator drives it: asks that one.
     AskingSponsor { other: Sponsor, asked: Time },
     /// Asks every participant to pledge or fence.
-    Resolving { pledged: BTreeSet<NodeId>, expired: BTreeSet<NodeId> },
+    Resolving { pledged: Members, expired: Members },
     /// Committed, but a repeat needs what the reads saw from those that have not said it yet.
     Collecting,
     /// The outcome is known and the client answered.
-    Ended { outcome: Outcome, held: BTreeSet<NodeId>, tells: u32 },
+    Ended { outcome: Outcome, held: Members, tells: u32 },
 }
 
 /// What a participant said that does not decide.
@@ -227,10 +229,10 @@ impl Coordinator {
             next_attempt: 1,
             clients: BTreeMap::new(),
             connected: BTreeSet::new(),
-            drives: BTreeMap::new(),
+            drives: Table::default(),
             undecided: 0,
             agenda: Agenda::default(),
-            sessions: BTreeMap::new(),
+            sessions: Table::default(),
             openings: BTreeMap::new(),
             next_opening: 1,
             closings: BTreeMap::new(),
@@ -403,8 +405,7 @@ impl Coordinator {
         if turn.now >= drive.deadline.after_ms(self.config.limits.settle_ms) {
             return self.give_up(&subject, turn);
         }
-        self.ask_each(&subject, drive, turn);
-        self.due_again(&subject, turn.now);
+        self.ask_all(&subject, turn);
     }
 
     fn ask_each(&self, subject: &Subject, drive: &Drive, turn: &mut Turn<'_>) {
@@ -413,31 +414,18 @@ impl Coordinator {
         }
     }
 
-    /// Looks at the drive again when an answer is overdue, or at its deadline.
-    fn due_again(&mut self, subject: &Subject, now: Time) {
-        let Some(drive) = self.drives.get(subject) else { return };
-        let again = now.after_ms(self.config.limits.retry_ms);
-        let at = if drive.deadline > now { again.min(drive.deadline) } else { again };
-        self.agenda.set(Due::Drive(subject.clone()), at);
-    }
-
-    /// Asks all participants what the phase asks.
+    /// Asks all participants what the phase asks, and looks at the drive again when an answer is overdue, or at its deadline.
     fn ask_all(&mut self, subject: &Subject, turn: &mut Turn<'_>) {
-        if let Some(drive) = self.drives.get(subject) {
-            self.ask_each(subject, drive, turn);
-            self.due_again(subject, turn.now);
-        }
+        let Some(drive) = self.drives.get(subject) else { return };
+        self.ask_each(subject, drive, turn);
+        let again = turn.now.after_ms(self.config.limits.retry_ms);
+        let at = if drive.deadline > turn.now { again.min(drive.deadline) } else { again };
+        self.agenda.set(Due::Drive(subject.clone()), at);
     }
 
     /// A node is back: it may have missed what it was asked.
     fn ask_again(&mut self, node: NodeId, turn: &mut Turn<'_>) {
-        let subjects: Vec<Subject> = self
-            .drives
-            .iter()
-            .filter(|(_, drive)| drive.participants.contains(&node))
-            .map(|(subject, _)| subject.clone())
-            .collect();
-        for subject in subjects {
+        for subject in self.subjects_of(|drive| drive.participants.contains(&node)) {
             match self.drives.get(&subject).map(|drive| &drive.phase) {
                 // The others may have been waiting for this one.
                 Some(Phase::Preparing { .. }) => self.ask_all(&subject, turn),
@@ -450,17 +438,19 @@ impl Coordinator {
     fn give_up_waiting_for(&mut self, node: NodeId, turn: &mut Turn<'_>) {
         let waits = |drive: &Drive| {
             drive.participants.contains(&node)
-                && matches!(&drive.phase, Phase::Preparing { votes } if !votes.contains(&node))
+                && matches!(&drive.phase, Phase::Preparing { votes } if !votes.contain(&drive.participants, node))
         };
-        let waiting: Vec<Subject> = self
-            .drives
-            .iter()
-            .filter(|(_, drive)| waits(drive))
-            .map(|(subject, _)| subject.clone())
-            .collect();
-        for subject in waiting {
+        for subject in self.subjects_of(waits) {
             self.become_vetoing(&subject, AbortReason::Abandoned, turn);
         }
+    }
+
+    /// Which drives are like this, in order.
+    fn subjects_of(&self, like: impl Fn(&Drive) -> bool) -> Vec<Subject> {
+        let drives = self.drives.in_any_order().filter(|(_, drive)| like(drive));
+        let mut subjects: Vec<Subject> = drives.map(|(subject, _)| subject.clone()).collect();
+        subjects.sort_unstable();
+        subjects
     }
 
     /// Asks one participant what the phase asks of it, unless it has answered.
@@ -483,12 +473,12 @@ impl Coordinator {
             (Phase::Peeking { answers }, _) if !answers.contains_key(&node) => {
                 Message::Peek { subject, participants: participants() }
             }
-            (Phase::Collecting, _) if self.lacks_results(drive, node) => {
+            (Phase::Collecting, _) if drive.lacks_results_of(node) => {
                 Message::Peek { subject, participants: participants() }
             }
             // Nobody is asked to lock anything for a vote that can't come now: a Prepare leaves once all are connected.
             (Phase::Preparing { votes }, Some(sponsor))
-                if !votes.contains(&node)
+                if !votes.contain(&drive.participants, node)
                     && drive.participants.iter().all(|one| self.connected.contains(one)) =>
             {
                 self.prepare(drive, sponsor, node, turn.now)
@@ -498,16 +488,14 @@ impl Coordinator {
             }
             // Once somebody is expired, a pledge is no answer any more: an outcome will be.
             (Phase::Resolving { pledged, expired }, sponsor)
-                if !pledged.contains(&node) || !expired.is_empty() =>
+                if !pledged.contain(&drive.participants, node) || !expired.is_empty() =>
             {
                 Message::Resolve { subject, participants: participants(), sponsor }
             }
-            (Phase::Ended { outcome, held, .. }, _) if !held.contains(&node) => Message::Tell {
-                subject,
-                participants: participants(),
-                outcome: outcome.clone(),
-                watermark: drive.begin.watermark,
-            },
+            (Phase::Ended { outcome, held, .. }, _) if !held.contain(&drive.participants, node) => {
+                let watermark = drive.begin.watermark;
+                Message::Tell { subject, participants: participants(), outcome: outcome.clone(), watermark }
+            }
             // Answered already; and a phase that asks for this process's attempt always has one.
             (
                 Phase::Looking { .. }

@@ -3,7 +3,7 @@
 
 use super::{Coordinator, Due, Turn};
 use crate::{
-    ids::{ClientName, NodeId, Peer, Sequence, SessionId, Subject, Time},
+    ids::{ClientName, NodeId, Peer, Sequence, SessionId, Time},
     message::{BATCH_MAX, Begin, Message, SessionEnd, Watermark},
 };
 use alloc::{collections::BTreeMap, vec::Vec};
@@ -23,6 +23,15 @@ pub(super) struct Session {
     watermark: Sequence,
     /// What each participant that has heard of the session knows of its watermark.
     told: BTreeMap<NodeId, Sequence>,
+}
+
+impl Session {
+    /// The participants of a transaction that is being prepared hear of its session: they are told its watermark.
+    pub(super) fn touch(&mut self, participants: &[NodeId]) {
+        for node in participants {
+            self.told.entry(*node).or_default();
+        }
+    }
 }
 
 /// A client that waits for a session.
@@ -129,7 +138,7 @@ impl Coordinator {
     }
 
     fn raise_watermark(&mut self, connection: u64, key: Key, watermark: Sequence, now: Time) {
-        let session = self.sessions.entry(key).or_insert_with(|| Session {
+        let session = self.sessions.get_or_insert_with(&key, || Session {
             connection,
             watermark: Sequence(0),
             told: BTreeMap::new(),
@@ -141,28 +150,18 @@ impl Coordinator {
         }
     }
 
-    /// The participants of a transaction that is being prepared hear of its session: they are told its watermark.
-    pub(super) fn note_touched(&mut self, subject: &Subject) {
-        let Some(drive) = self.drives.get(subject) else { return };
-        let key = (subject.txn.client.clone(), subject.txn.session);
-        if let Some(session) = self.sessions.get_mut(&key) {
-            for node in &drive.participants {
-                session.told.entry(*node).or_default();
-            }
-        }
-    }
-
     /// Tells each participant the watermarks that have risen since it last heard.
     pub(super) fn send_watermarks(&mut self, turn: &mut Turn<'_>) {
         let mut news: BTreeMap<NodeId, Vec<Watermark>> = BTreeMap::new();
-        for ((client, session), state) in &mut self.sessions {
+        for ((client, session), state) in self.sessions.values_mut() {
             for (node, told) in state.told.iter_mut().filter(|(_, told)| **told < state.watermark) {
                 *told = state.watermark;
                 let mark = Watermark { client: client.clone(), session: *session, sequence: state.watermark };
                 news.entry(*node).or_default().push(mark);
             }
         }
-        for (node, watermarks) in news {
+        for (node, mut watermarks) in news {
+            watermarks.sort_unstable();
             for batch in watermarks.chunks(BATCH_MAX) {
                 turn.send_node(node, Message::Watermarks { watermarks: batch.to_vec() });
             }
@@ -199,8 +198,8 @@ impl Coordinator {
         self.clients.remove(&connection);
         self.openings.retain(|_, opening| opening.connection != connection);
         self.closings.retain(|_, closing| closing.connection != connection);
-        self.sessions.retain(|_, session| session.connection != connection);
-        for drive in self.drives.values_mut() {
+        self.sessions.retain(|session| session.connection != connection);
+        for (_, drive) in self.drives.values_mut() {
             drive.askers.remove(&connection);
         }
     }

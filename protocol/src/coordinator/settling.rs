@@ -4,11 +4,11 @@ use super::{Answered, Coordinator, Phase, Turn};
 use crate::{
     canary::{Canary, broken},
     ids::{NodeId, Peer, Sponsor, Subject},
+    members::Members,
     message::{Held, Intent, Message, SponsorAnswer},
     operation::Results,
     outcome::{AbortReason, Outcome},
 };
-use alloc::collections::BTreeSet;
 
 impl Coordinator {
     /// A participant says what it holds. An outcome ends every phase; anything less matters only to who asked.
@@ -23,14 +23,16 @@ impl Coordinator {
         }
         match &held {
             Held::Committed(results) => {
-                drive.results.insert(node, results.clone());
+                drive.note_results(node, results.clone());
                 self.become_ended(&subject, Outcome::Committed, turn);
-                return self.note_held(&subject, node);
+                self.note_held(&subject, node);
+                return;
             }
             Held::Aborted(reason) => {
                 let reason = reason.clone();
                 self.become_ended(&subject, Outcome::Aborted(reason), turn);
-                return self.note_held(&subject, node);
+                self.note_held(&subject, node);
+                return;
             }
             // Held durably for another digest: this one can't ever have all votes (R12).
             Held::IdReused => {
@@ -114,11 +116,7 @@ impl Coordinator {
                 self.give_up(subject, turn);
             }
             None => {
-                let participants = drive.participants.clone();
-                for node in participants {
-                    self.ask(subject, node, turn);
-                }
-                self.due_again(subject, turn.now);
+                self.ask_all(subject, turn);
             }
         }
     }
@@ -175,7 +173,7 @@ impl Coordinator {
     pub(super) fn become_resolving(&mut self, subject: &Subject, turn: &mut Turn<'_>) {
         let Some(drive) = self.drives.get_mut(subject) else { return };
         self.figures.resolves += 1;
-        drive.phase = Phase::Resolving { pledged: BTreeSet::new(), expired: BTreeSet::new() };
+        drive.phase = Phase::Resolving { pledged: Members::default(), expired: Members::default() };
         self.ask_all(subject, turn);
     }
 
@@ -187,10 +185,10 @@ impl Coordinator {
         }
         match &mut drive.phase {
             Phase::Resolving { pledged, .. } => {
-                pledged.insert(node);
+                pledged.add(&drive.participants, node);
                 let miscounted = broken(Canary::ResolvedWithPledgeMissing);
                 let all = pledged.len() + usize::from(miscounted) >= drive.participants.len();
-                drive.results.insert(node, results);
+                drive.note_results(node, results);
                 if all {
                     self.become_ended(&subject, Outcome::Committed, turn);
                 }
@@ -212,8 +210,8 @@ impl Coordinator {
     fn on_resolve_expired(&mut self, subject: &Subject, node: NodeId, turn: &mut Turn<'_>) {
         let Some(drive) = self.drives.get_mut(subject) else { return };
         let Phase::Resolving { expired, .. } = &mut drive.phase else { return };
-        expired.insert(node);
-        if expired.len() == drive.participants.len() {
+        expired.add(&drive.participants, node);
+        if expired.are_all(&drive.participants) {
             self.become_expired(subject, turn);
         }
     }

@@ -4,15 +4,13 @@ use super::{Answered, Coordinator, Drive, Phase, Turn};
 use crate::{
     canary::{Canary, broken},
     ids::{NodeId, Peer, Sponsor, Subject, Time},
+    members::Members,
     message::{Message, Prepare, SponsorAnswer},
     operation::Results,
     outcome::{AbortReason, Outcome},
     span::Span,
 };
-use alloc::{
-    boxed::Box,
-    collections::{BTreeMap, BTreeSet},
-};
+use alloc::{boxed::Box, collections::BTreeMap};
 
 impl Coordinator {
     /// Nobody holds anything of it: asks everyone to vote, in a new attempt.
@@ -20,9 +18,12 @@ impl Coordinator {
         let sponsor = self.new_attempt();
         let Some(drive) = self.drives.get_mut(subject) else { return };
         drive.sponsor = Some(sponsor);
-        drive.results.clear();
-        drive.phase = Phase::Preparing { votes: BTreeSet::new() };
-        self.note_touched(subject);
+        drive.forget_results();
+        drive.phase = Phase::Preparing { votes: Members::default() };
+        let txn = &subject.txn;
+        if let Some(session) = self.sessions.get_mut(&(txn.client.clone(), txn.session)) {
+            session.touch(&drive.participants);
+        }
         self.ask_all(subject, turn);
     }
 
@@ -55,11 +56,11 @@ impl Coordinator {
         match &mut drive.phase {
             // Only votes for this very attempt count, and only while it waits for votes.
             Phase::Preparing { votes } if drive.sponsor == Some(sponsor) => {
-                let again = !votes.insert(node);
+                let again = !votes.add(&drive.participants, node);
                 let miscounted =
                     broken(Canary::CommitWithVoteMissing) || (again && broken(Canary::VoteCountedTwice));
                 let all = votes.len() + usize::from(miscounted) >= drive.participants.len();
-                drive.results.insert(node, results);
+                drive.note_results(node, results);
                 if all {
                     self.spans.push((Span::VoteRound, turn.now.0.saturating_sub(drive.begun.0)));
                     self.become_ended(&subject, Outcome::Committed, turn);
@@ -68,8 +69,8 @@ impl Coordinator {
             Phase::Vetoing { .. }
                 if drive.sponsor == Some(sponsor) && broken(Canary::VotesCountedAfterVeto) =>
             {
-                drive.results.insert(node, results);
-                if drive.results.len() == drive.participants.len() {
+                drive.note_results(node, results);
+                if drive.results.iter().all(Option::is_some) {
                     self.become_ended(&subject, Outcome::Committed, turn);
                 }
             }

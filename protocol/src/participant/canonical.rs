@@ -11,7 +11,7 @@ impl Participant {
     /// The same participant on a clock that shows [`ORIGIN`], without what decides nothing any more.
     pub fn canonical(&self, shift: Shift) -> Participant {
         let mut entries = self.entries.clone();
-        for entry in entries.values_mut() {
+        for (_, entry) in entries.values_mut() {
             match entry {
                 // When a transaction arrived is told to people only.
                 Entry::Queued(queued) => {

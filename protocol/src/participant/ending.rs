@@ -1,16 +1,17 @@
 //! How a transaction ends here: vetoes, outcomes, and forgetting (R2, R3, R8).
 
-use super::{Due, Entry, InDoubt, Participant, Turn};
+use super::{Due, Entry, Participant, Turn};
 use crate::{
     canary::{Canary, broken},
     ids::{NodeId, Peer, Sequence, Sponsor, Subject, TxnId},
+    members::Members,
     message::{BATCH_MAX, Held, Message},
     outcome::{AbortReason, Outcome},
     span::Span,
     storage::{Decided, Store, Write},
     workspace,
 };
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 
 impl Participant {
     /// The sponsor takes back what it asked for: honoured unless somebody else was told the Yes (R3, R4).
@@ -74,11 +75,10 @@ impl Participant {
 
     /// Ends an in-doubt transaction: applies it or not, gives its locks back, answers who waits for it.
     pub(super) fn decide<S: Store>(&mut self, txn: &TxnId, outcome: Outcome, turn: &mut Turn<'_, S>) {
-        let Some(Entry::InDoubt(_)) = self.entries.get(txn) else { return };
-        let Some(Entry::InDoubt(doubt)) = self.entries.remove(txn) else { return };
+        let Some(Entry::InDoubt(doubt)) = self.entries.get_mut(txn) else { return };
         let age = doubt.age(txn);
         self.spans.push((Span::InDoubt, turn.now.0.saturating_sub(doubt.arrived.0)));
-        let InDoubt { yes, resolvers, .. } = *doubt;
+        let (yes, resolvers) = (Arc::clone(&doubt.yes), core::mem::take(&mut doubt.resolvers));
         self.locks.release(&age, yes.steps.iter().map(|step| step.operation.record()));
         let subject = Subject { txn: txn.clone(), digest: yes.digest };
         let results = match outcome {
@@ -88,7 +88,7 @@ impl Participant {
                 }
                 self.commit_mail(txn, &yes.steps, yes.position, turn);
                 self.figures.committed += 1;
-                yes.results
+                yes.results.clone()
             }
             Outcome::Aborted(_) => {
                 self.abort_mail(txn, &yes.steps, yes.position, turn);
@@ -103,7 +103,8 @@ impl Participant {
             };
             turn.standing(resolver, &subject, held);
         }
-        let decided = Decided { digest: yes.digest, participants: yes.participants, outcome, results };
+        let participants = yes.participants.clone();
+        let decided = Decided { digest: yes.digest, participants, outcome, results };
         self.become_ended(&subject, decided, turn);
     }
 
@@ -143,9 +144,8 @@ impl Participant {
         // A participant speaks of an outcome only when it holds it durably (R7).
         if let Some(Entry::Ended(ended)) = self.entries.get_mut(&subject.txn)
             && ended.decided.digest == subject.digest
-            && ended.decided.participants.contains(&teller)
         {
-            ended.held.insert(teller);
+            ended.held.add(&ended.decided.participants, teller);
         }
         self.acknowledge(teller, &subject, turn);
         self.raise_watermark(&subject.txn.client, subject.txn.session, watermark, turn);
@@ -181,7 +181,7 @@ impl Participant {
         for (subject, watermark) in held {
             match self.entries.get_mut(&subject.txn) {
                 Some(Entry::Ended(ended)) if ended.decided.digest == subject.digest => {
-                    ended.held.insert(holder);
+                    ended.held.add(&ended.decided.participants, holder);
                 }
                 Some(Entry::Ended(_) | Entry::InDoubt(_) | Entry::Queued(_)) | None => continue,
             }
@@ -196,7 +196,7 @@ impl Participant {
             if let Some(Entry::Ended(ended)) = self.entries.get_mut(&subject.txn)
                 && ended.decided.digest == subject.digest
             {
-                ended.held.extend(ended.decided.participants.iter().copied());
+                ended.held = Members::all(&ended.decided.participants);
                 self.forget_if_held_by_all(&subject.txn, turn);
             }
         }
@@ -205,8 +205,7 @@ impl Participant {
     /// Forgets an outcome that everyone holds, once the client has its answer (R8).
     pub(super) fn forget_if_held_by_all<S: Store>(&mut self, txn: &TxnId, turn: &mut Turn<'_, S>) {
         let Some(Entry::Ended(ended)) = self.entries.get(txn) else { return };
-        let all = ended.decided.participants.iter().all(|node| ended.held.contains(node));
-        if !all && !broken(Canary::ForgottenBeforeAllHold) {
+        if !ended.is_held_by_all() && !broken(Canary::ForgottenBeforeAllHold) {
             return;
         }
         if self.sessions.is_expired(txn) || broken(Canary::ForgottenBeforeWatermark) {
@@ -231,10 +230,10 @@ impl Participant {
         let watermark = self.sessions.watermark(txn);
         let Some(Entry::Ended(ended)) = self.entries.get_mut(txn) else { return };
         let subject = Subject { txn: txn.clone(), digest: ended.decided.digest };
-        let everyone = ended.decided.participants.iter().all(|node| ended.held.contains(node));
+        let everyone = ended.is_held_by_all();
         for node in ended.decided.participants.iter().filter(|node| **node != self.config.node) {
             // Where all hold it, what is missing is the watermark, which another may have heard of.
-            if everyone || !ended.held.contains(node) {
+            if everyone || !ended.held.contain(&ended.decided.participants, *node) {
                 let tell = Message::Tell {
                     subject: subject.clone(),
                     participants: ended.decided.participants.clone(),

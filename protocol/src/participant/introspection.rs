@@ -17,7 +17,7 @@ use alloc::{
 impl Participant {
     /// Undecided transactions, in order of their ids.
     pub fn in_doubt(&self, now: Time) -> Vec<InDoubt> {
-        let undecided = self.entries.iter().filter_map(|(txn, entry)| match entry {
+        let undecided = self.entries.in_order().into_iter().filter_map(|(txn, entry)| match entry {
             Entry::Queued(queued) => Some(InDoubt {
                 subject: queued.prepare.subject.clone(),
                 participants: queued.prepare.participants.clone(),
@@ -62,7 +62,7 @@ impl Participant {
 
     /// Nodes that have left a question about an attempt of theirs unanswered, so far (R6).
     pub fn waited_for(&self) -> BTreeSet<NodeId> {
-        let sponsors = self.entries.values().filter_map(|entry| match entry {
+        let sponsors = self.entries.in_any_order().filter_map(|(_, entry)| match entry {
             Entry::InDoubt(doubt) if doubt.stage == Stage::AskedSponsor { answered: false } => {
                 Some(doubt.yes.sponsor.node)
             }
@@ -122,7 +122,7 @@ impl Participant {
 
     /// Named sizes now. Looks at every entry.
     pub fn sizes(&self, now: Time) -> Vec<(&'static str, u64)> {
-        let arrivals = self.entries.values().filter_map(|entry| match entry {
+        let arrivals = self.entries.in_any_order().filter_map(|(_, entry)| match entry {
             Entry::InDoubt(doubt) => Some(doubt.arrived),
             Entry::Queued(_) | Entry::Ended(_) => None,
         });
@@ -146,7 +146,7 @@ impl Participant {
         store: &S,
         stored: &BTreeMap<TxnId, TxnRecord>,
     ) -> Result<(), String> {
-        for (txn, entry) in &self.entries {
+        for (txn, entry) in self.entries.in_order() {
             match (entry, stored.get(txn)) {
                 (Entry::Queued(queued), None) => {
                     if !self.locks.is_waiting(&queued.age()) {

@@ -29,14 +29,17 @@ use crate::{
     ids::{Age, ClientName, NodeId, Peer, Sequence, Sponsor, Stamp, Subject, Time, TxnId},
     locks::{Locks, Plan},
     mail::{Mailbox, Position},
+    members::Members,
     message::{Held, Message, Prepare},
     outcome::Outcome,
     span::Span,
     storage::{Decided, Recovered, Store, TxnRecord, Yes},
+    table::Table,
 };
 use alloc::{
     boxed::Box,
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     vec::Vec,
 };
 use mail::Mail;
@@ -129,7 +132,7 @@ pub enum Input {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Participant {
     config: ParticipantConfig,
-    entries: BTreeMap<TxnId, Entry>,
+    entries: Table<TxnId, Entry>,
     readings: BTreeMap<TxnId, Reading>,
     locks: Locks,
     sessions: Sessions,
@@ -155,7 +158,7 @@ enum Entry {
     /// Voted Yes; the outcome is not known.
     InDoubt(Box<InDoubt>),
     /// The outcome is known.
-    Ended(Box<Ended>),
+    Ended(Ended),
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -167,7 +170,7 @@ struct Queued {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct InDoubt {
-    yes: Yes,
+    yes: Arc<Yes>,
     arrived: Time,
     stage: Stage,
     /// Who asked to resolve while the sponsor still answered (R4).
@@ -197,9 +200,9 @@ enum Stage {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Ended {
-    decided: Decided,
+    decided: Arc<Decided>,
     /// Participants that are known to hold the outcome durably; all of them, or not yet.
-    held: BTreeSet<NodeId>,
+    held: Members,
     /// How often the outcome was told to the others again.
     told: u32,
 }
@@ -285,7 +288,7 @@ impl Participant {
             sessions: Sessions::recover(recovered.watermarks, recovered.clients, recovered.grants, now),
             mail: Mail::recover(recovered.mail, Stamp(u64::from(config.started_s) * 1_000_000), now),
             config,
-            entries: BTreeMap::new(),
+            entries: Table::default(),
             readings: BTreeMap::new(),
             locks: Locks::default(),
             agenda: Agenda::default(),
@@ -306,11 +309,14 @@ impl Participant {
                         plan.drop_escrow();
                     }
                     if !broken(Canary::LocksNotRetaken) {
-                        participant.locks.hold(&age, &plan);
+                        participant.locks.hold(&age, plan);
                     }
                     participant.hold_mail(&txn, &yes.steps, yes.position);
-                    let pledged = yes.pledged && !broken(Canary::PledgeForgottenInRestart);
-                    let yes = Yes { pledged, ..yes };
+                    let yes = if yes.pledged && broken(Canary::PledgeForgottenInRestart) {
+                        Arc::new(Yes { pledged: false, ..Yes::clone(&yes) })
+                    } else {
+                        yes
+                    };
                     Entry::InDoubt(Box::new(InDoubt {
                         yes,
                         arrived: now,
@@ -318,10 +324,7 @@ impl Participant {
                         resolvers: BTreeSet::new(),
                     }))
                 }
-                TxnRecord::Decided(decided) => {
-                    let held = BTreeSet::from([participant.config.node]);
-                    Entry::Ended(Box::new(Ended { decided, held, told: 0 }))
-                }
+                TxnRecord::Decided(decided) => Entry::Ended(Ended::held_by(participant.config.node, decided)),
             };
             // Its age is not known any more, so it counts as old: the links come up first, then it asks.
             if !broken(Canary::RecoveredVoteLeftAlone) {
@@ -469,7 +472,7 @@ impl Participant {
 
     /// Votes whose sponsor is on this node are looked at again now: it is gone, or back (R6).
     pub(super) fn ask_again_at(&mut self, node: NodeId, now: Time) {
-        for (txn, entry) in &mut self.entries {
+        for (txn, entry) in self.entries.values_mut() {
             match entry {
                 Entry::InDoubt(doubt) if doubt.yes.sponsor.node == node => {
                     match doubt.stage {
@@ -555,6 +558,19 @@ impl Entry {
             Entry::InDoubt(doubt) => doubt.yes.digest,
             Entry::Ended(ended) => ended.decided.digest,
         }
+    }
+}
+
+impl Ended {
+    /// As it begins: this participant holds the outcome, and knows of no other that does.
+    fn held_by(node: NodeId, decided: Arc<Decided>) -> Ended {
+        let mut held = Members::default();
+        held.add(&decided.participants, node);
+        Ended { decided, held, told: 0 }
+    }
+
+    fn is_held_by_all(&self) -> bool {
+        self.held.are_all(&self.decided.participants)
     }
 }
 

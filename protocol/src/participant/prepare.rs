@@ -3,7 +3,7 @@
 use super::{Due, Ended, Entry, InDoubt, Participant, Queued, Stage, Turn};
 use crate::{
     canary::{Canary, broken},
-    ids::{Age, FieldName, Peer, RecordId, Sponsor, Subject},
+    ids::{Age, FieldName, NodeId, Peer, RecordId, Sponsor, Subject},
     locks::{Admission, Plan},
     message::{Held, Message, Prepare},
     operation::{Operation, Step},
@@ -12,7 +12,7 @@ use crate::{
     storage::{Decided, Store, TxnRecord, Write, Yes},
     workspace,
 };
-use alloc::{boxed::Box, collections::BTreeSet};
+use alloc::{boxed::Box, collections::BTreeSet, sync::Arc, vec::Vec};
 
 /// A Prepare raises the watermark only by this much or more: each rise is a write, and the coordinators carry
 /// the watermarks of many requests at once a little later.
@@ -20,12 +20,12 @@ const WATERMARK_STEP: u64 = 64;
 
 impl Participant {
     pub(super) fn on_prepare<S: Store>(&mut self, from: Peer, prepare: Box<Prepare>, turn: &mut Turn<'_, S>) {
-        let subject = prepare.subject.clone();
         if from != Peer::Node(prepare.sponsor.node) {
             // Nobody asks in another's name: the vote would go to who never asked for it.
             return;
         }
-        let Some(held) = self.held(&subject) else { return };
+        let subject = &prepare.subject;
+        let Some(held) = self.held(subject) else { return };
         match held {
             Held::Blank => {}
             Held::Queued(sponsor) if sponsor == prepare.sponsor => return,
@@ -33,15 +33,15 @@ impl Participant {
                 if sponsor == prepare.sponsor || broken(Canary::ForeignPrepareVoted) =>
             {
                 self.figures.repeats_answered += 1;
-                return self.send_vote(prepare.sponsor, &subject, turn);
+                return self.send_vote(prepare.sponsor, subject, turn);
             }
             Held::Aborted(_) if broken(Canary::AbortReversed) => {}
             // A foreign Prepare is answered like a peek, and never with a vote (R4).
             Held::Queued(_) | Held::Yes { .. } | Held::Committed(_) | Held::Aborted(_) => {
                 self.figures.repeats_answered += 1;
-                return turn.standing(from, &subject, held);
+                return turn.standing(from, subject, held);
             }
-            Held::Expired | Held::IdReused | Held::Declined(_) => return turn.standing(from, &subject, held),
+            Held::Expired | Held::IdReused | Held::Declined(_) => return turn.standing(from, subject, held),
         }
         if prepare.watermark.0 >= self.sessions.watermark(&subject.txn).0.saturating_add(WATERMARK_STEP) {
             self.raise_watermark(&subject.txn.client, subject.txn.session, prepare.watermark, turn);
@@ -49,15 +49,15 @@ impl Participant {
         if !prepare.participants.contains(&self.config.node) {
             // Off the list nothing is written (R12).
             let reason = AbortReason::Misplaced(self.config.node);
-            return turn.standing(from, &subject, Held::Declined(reason));
+            return turn.standing(from, subject, Held::Declined(reason));
         }
         if !self.accepting {
-            return turn.standing(from, &subject, Held::Declined(AbortReason::Overloaded));
+            return turn.standing(from, subject, Held::Declined(AbortReason::Overloaded));
         }
         self.drop_read(&subject.txn);
         if !self.holds_records_of(&prepare.steps) {
             let reason = AbortReason::Misplaced(self.config.node);
-            return self.vote_no(from, subject, prepare.participants, reason, turn);
+            return self.vote_no(from, prepare.subject, prepare.participants, reason, turn);
         }
         let deadline = turn.now.after_ms(u64::from(prepare.deadline_ms));
         self.decide_vote(Queued { prepare, arrived: turn.now, deadline }, turn);
@@ -65,7 +65,8 @@ impl Participant {
 
     /// Whether the directory places all the records here.
     pub(super) fn holds_records_of(&self, steps: &[Step]) -> bool {
-        steps.iter().all(|step| self.config.directory.locate(step.operation.record()) == self.config.node)
+        let mut records = steps.chunk_by(|step, next| step.operation.record() == next.operation.record());
+        records.all(|steps| self.config.directory.locate(steps[0].operation.record()) == self.config.node)
     }
 
     /// Votes if the locks are free; otherwise the transaction waits for them.
@@ -73,11 +74,11 @@ impl Participant {
         let age = queued.age();
         let plan = Plan::of(&queued.prepare.steps, turn.store);
         match self.admit(&age, &plan, turn.store) {
-            Admission::Granted => self.vote(queued, &plan, turn),
+            Admission::Granted => self.vote(queued, plan, turn),
             Admission::Wait(_)
                 if queued.prepare.participants.len() == 1 && broken(Canary::OneParticipantSkipsLocks) =>
             {
-                self.vote(queued, &plan, turn);
+                self.vote(queued, plan, turn);
             }
             Admission::Refused(record, field) => {
                 let reason = bound_refused(&queued.prepare.steps, record, field);
@@ -106,7 +107,7 @@ impl Participant {
         }
     }
 
-    fn vote<S: Store>(&mut self, queued: Queued, plan: &Plan, turn: &mut Turn<'_, S>) {
+    fn vote<S: Store>(&mut self, queued: Queued, plan: Plan, turn: &mut Turn<'_, S>) {
         let steps = &queued.prepare.steps;
         let checked = self.check_mail(&queued.prepare.subject.txn, steps, turn.store);
         let results = match checked.and_then(|()| workspace::evaluate(steps, turn.store)) {
@@ -121,8 +122,7 @@ impl Participant {
         if arrived < turn.now {
             self.spans.push((Span::LockWait, turn.now.0 - arrived.0));
         }
-        let subject = prepare.subject.clone();
-        let sponsor = prepare.sponsor;
+        let (subject, sponsor) = (prepare.subject, prepare.sponsor);
         if let [_] = prepare.participants[..] {
             // One participant: the vote is the commit (R9).
             for write in workspace::redo(&prepare.steps, turn.store) {
@@ -153,7 +153,7 @@ impl Participant {
         }
         let position = self.hold_mail(&subject.txn, &prepare.steps, None);
         self.acknowledge_with_vote(&prepare.steps, turn);
-        let yes = Yes {
+        let yes = Arc::new(Yes {
             position,
             digest: subject.digest,
             participants: prepare.participants,
@@ -162,9 +162,9 @@ impl Participant {
             deadline_ms: prepare.deadline_ms,
             pledged: false,
             steps: prepare.steps,
-            results,
-        };
-        turn.store.write(Write::PutTxn(subject.txn.clone(), TxnRecord::Yes(yes.clone())));
+            results: results.clone(),
+        });
+        turn.store.write(Write::PutTxn(subject.txn.clone(), TxnRecord::Yes(Arc::clone(&yes))));
         self.figures.votes_yes += 1;
         let doubt = InDoubt { yes, arrived, stage: Stage::Voted, resolvers: BTreeSet::new() };
         // A vote from the queue may come when its sponsor is gone already: then nobody is waited for.
@@ -172,7 +172,7 @@ impl Participant {
             if self.reachable.contains(&sponsor.node) { self.config.limits.vote_age_ms } else { 0 };
         self.agenda.set(Due::Entry(subject.txn.clone()), turn.now.after_ms(patience_ms));
         self.entries.insert(subject.txn.clone(), Entry::InDoubt(Box::new(doubt)));
-        self.send_vote(sponsor, &subject, turn);
+        turn.send_node(sponsor.node, Message::Vote { subject, sponsor, results });
     }
 
     fn send_vote<S>(&mut self, sponsor: Sponsor, subject: &Subject, turn: &mut Turn<'_, S>) {
@@ -192,7 +192,7 @@ impl Participant {
         &mut self,
         to: Peer,
         subject: Subject,
-        participants: alloc::vec::Vec<crate::ids::NodeId>,
+        participants: Vec<NodeId>,
         reason: AbortReason,
         turn: &mut Turn<'_, S>,
     ) {
@@ -254,7 +254,7 @@ impl Participant {
             Admission::Wait(blockers) => Some(blockers),
             Admission::Granted => {
                 if let Some(queued) = self.take_waiter(age) {
-                    self.vote(queued, &plan, turn);
+                    self.vote(queued, plan, turn);
                 }
                 None
             }
@@ -330,7 +330,7 @@ impl Participant {
     pub(super) fn become_aborted<S: Store>(
         &mut self,
         subject: &Subject,
-        participants: alloc::vec::Vec<crate::ids::NodeId>,
+        participants: Vec<NodeId>,
         reason: AbortReason,
         turn: &mut Turn<'_, S>,
     ) {
@@ -339,7 +339,7 @@ impl Participant {
             digest: subject.digest,
             participants,
             outcome: Outcome::Aborted(reason),
-            results: alloc::vec::Vec::new(),
+            results: Vec::new(),
         };
         self.become_ended(subject, decided, turn);
     }
@@ -351,11 +351,15 @@ impl Participant {
         decided: Decided,
         turn: &mut Turn<'_, S>,
     ) {
-        turn.store.write(Write::PutTxn(subject.txn.clone(), TxnRecord::Decided(decided.clone())));
-        let ended = Ended { decided, held: BTreeSet::from([self.config.node]), told: 0 };
-        self.entries.insert(subject.txn.clone(), Entry::Ended(Box::new(ended)));
+        let decided = Arc::new(decided);
+        turn.store.write(Write::PutTxn(subject.txn.clone(), TxnRecord::Decided(Arc::clone(&decided))));
+        let ended = Ended::held_by(self.config.node, decided);
+        let alone = ended.is_held_by_all() || broken(Canary::ForgottenBeforeAllHold);
+        self.entries.insert(subject.txn.clone(), Entry::Ended(ended));
         self.agenda.set(Due::Entry(subject.txn.clone()), turn.now.after_ms(self.config.limits.exchange_ms));
-        self.forget_if_held_by_all(&subject.txn, turn);
+        if alone {
+            self.forget_if_held_by_all(&subject.txn, turn);
+        }
     }
 }
 

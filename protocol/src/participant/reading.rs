@@ -63,9 +63,9 @@ impl Participant {
         let age = reading.age();
         let plan = Plan::of(&reading.look.steps, turn.store);
         match self.admit(&age, &plan, turn.store) {
-            Admission::Granted => self.read(reading, &plan, turn),
+            Admission::Granted => self.read(reading, plan, turn),
             Admission::Wait(_) if reading.look.alone && broken(Canary::InDoubtRead) => {
-                self.read(reading, &plan, turn);
+                self.read(reading, plan, turn);
             }
             // Reads have no bounds to break.
             Admission::Refused(..) => {}
@@ -85,7 +85,7 @@ impl Participant {
     }
 
     /// The locks are free: reads, and keeps the locks unless nobody else needs to be asked.
-    fn read<S: Store>(&mut self, mut reading: Reading, plan: &Plan, turn: &mut Turn<'_, S>) {
+    fn read<S: Store>(&mut self, mut reading: Reading, plan: Plan, turn: &mut Turn<'_, S>) {
         let results = match workspace::evaluate(&reading.look.steps, turn.store) {
             Ok(results) => results,
             Err(refusal) => return self.answer_read(&reading, Err(AbortReason::Refused(refusal)), turn),
@@ -129,7 +129,7 @@ impl Participant {
             Admission::Granted | Admission::Refused(..) => {
                 self.stop_waiting_reader(age);
                 if let Some(reading) = self.readings.remove(&age.txn) {
-                    self.read(reading, &plan, turn);
+                    self.read(reading, plan, turn);
                 }
                 None
             }

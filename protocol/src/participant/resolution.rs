@@ -11,7 +11,7 @@ use crate::{
     outcome::{AbortReason, Outcome},
     storage::{Store, TxnRecord, Write},
 };
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
 
 impl Participant {
     /// An in-doubt transaction is looked at: its vote has aged, or an answer is overdue.
@@ -184,10 +184,10 @@ impl Participant {
     fn pledge<S: Store>(&mut self, txn: &TxnId, turn: &mut Turn<'_, S>) {
         let Some(Entry::InDoubt(doubt)) = self.entries.get_mut(txn) else { return };
         if !doubt.yes.pledged && !broken(Canary::PledgeNotKept) {
-            doubt.yes.pledged = true;
+            Arc::make_mut(&mut doubt.yes).pledged = true;
             self.figures.pledges += 1;
             if !broken(Canary::PledgeNotWritten) {
-                turn.store.write(Write::PutTxn(txn.clone(), TxnRecord::Yes(doubt.yes.clone())));
+                turn.store.write(Write::PutTxn(txn.clone(), TxnRecord::Yes(Arc::clone(&doubt.yes))));
             }
         }
     }

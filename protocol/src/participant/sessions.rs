@@ -7,6 +7,7 @@ use crate::{
     ids::{ClientName, NodeId, Peer, Sequence, SessionId, Time, TxnId},
     message::{Message, SessionEnd},
     storage::{ClientRecord, GrantRecord, Store, Write},
+    table::Table,
 };
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -19,12 +20,21 @@ pub(super) const SWEEP_MS: u64 = 60_000;
 /// Sessions that one client may have open at the same time; a further one is not granted.
 const GRANTED_OPEN_MAX: usize = 65_536;
 
+/// The watermark of a session that has ended: above everything.
+const ENDED: Sequence = Sequence(u64::MAX);
+
 /// What is known of all clients' sessions. Mirrors what is stored.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Sessions {
-    live: BTreeMap<ClientName, BTreeMap<SessionId, Live>>,
-    ended: BTreeMap<ClientName, Ended>,
+    clients: Table<ClientName, Known>,
     granted: BTreeMap<ClientName, Granted>,
+}
+
+/// What is known of one client's sessions. There is one at least.
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
+struct Known {
+    live: BTreeMap<SessionId, Live>,
+    ended: Ended,
 }
 
 #[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
@@ -81,10 +91,11 @@ impl Sessions {
     ) -> Self {
         let mut sessions = Sessions::default();
         for (client, session, watermark) in watermarks {
-            sessions.live.entry(client).or_default().entry(session).or_default().watermark = watermark;
+            sessions.live_mut(&client, session).watermark = watermark;
         }
         for (client, record) in clients {
-            sessions.ended.insert(client, Ended { ranges: record.ended.into_iter().collect() });
+            let known = sessions.clients.get_or_insert_with(&client, Known::default);
+            known.ended = Ended { ranges: record.ended.into_iter().collect() };
         }
         for (client, record) in grants {
             let open = record.open.into_iter().map(|session| (session, now)).collect();
@@ -103,7 +114,7 @@ impl Sessions {
     }
 
     fn has_ended(&self, client: &ClientName, session: SessionId) -> bool {
-        self.ended.get(client).is_some_and(|ended| ended.contains(session))
+        self.clients.get(client).is_some_and(|known| known.ended.contains(session))
     }
 
     /// Whether the client has said that it has the answer.
@@ -111,25 +122,29 @@ impl Sessions {
         let watermark = self.watermark(txn);
         let passed =
             txn.sequence < watermark || (txn.sequence == watermark && broken(Canary::WatermarkOffByOne));
-        passed || self.has_ended(&txn.client, txn.session)
+        passed || watermark == ENDED
     }
 
     /// The watermark of a transaction's session, as far as is known here; of an ended one, above everything.
     pub(super) fn watermark(&self, txn: &TxnId) -> Sequence {
-        if self.has_ended(&txn.client, txn.session) {
-            return Sequence(u64::MAX);
+        self.watermark_of(&txn.client, txn.session)
+    }
+
+    fn watermark_of(&self, client: &ClientName, session: SessionId) -> Sequence {
+        match self.clients.get(client) {
+            None => Sequence(0),
+            Some(known) if known.ended.contains(session) => ENDED,
+            Some(known) => known.live.get(&session).map_or(Sequence(0), |live| live.watermark),
         }
-        let live = self.live.get(&txn.client).and_then(|sessions| sessions.get(&txn.session));
-        live.map_or(Sequence(0), |live| live.watermark)
     }
 
     /// Everyone holds this outcome: it goes when the watermark has passed it.
     pub(super) fn forget_later(&mut self, txn: &TxnId) {
-        let sessions = match self.live.get_mut(&txn.client) {
-            Some(sessions) => sessions,
-            None => self.live.entry(txn.client.clone()).or_default(),
-        };
-        sessions.entry(txn.session).or_default().forgettable.insert(txn.sequence);
+        self.live_mut(&txn.client, txn.session).forgettable.insert(txn.sequence);
+    }
+
+    fn live_mut(&mut self, client: &ClientName, session: SessionId) -> &mut Live {
+        self.clients.get_or_insert_with(client, Known::default).live.entry(session).or_default()
     }
 
     /// A session is in use.
@@ -141,7 +156,7 @@ impl Sessions {
 
     /// Sessions of which something is held.
     pub(super) fn live(&self) -> usize {
-        self.live.values().map(BTreeMap::len).sum()
+        self.clients.in_any_order().map(|(_, known)| known.live.len()).sum()
     }
 }
 
@@ -154,18 +169,11 @@ impl Participant {
         watermark: Sequence,
         turn: &mut Turn<'_, S>,
     ) {
-        if watermark == Sequence(0) {
+        // Of a session that has ended it is above everything.
+        if watermark <= self.sessions.watermark_of(client, session) {
             return;
         }
-        if let Some(live) = self.sessions.live.get(client).and_then(|sessions| sessions.get(&session))
-            && live.watermark >= watermark
-        {
-            return;
-        }
-        if self.sessions.has_ended(client, session) {
-            return;
-        }
-        let live = self.sessions.live.entry(client.clone()).or_default().entry(session).or_default();
+        let live = self.sessions.live_mut(client, session);
         live.watermark = watermark;
         let kept = live.forgettable.split_off(&watermark);
         let passed = core::mem::replace(&mut live.forgettable, kept);
@@ -245,7 +253,7 @@ impl Participant {
             all_below = granted.all_below();
             self.store_grant(&end.client, turn);
         }
-        let ended = self.sessions.ended.entry(end.client.clone()).or_default();
+        let Known { live, ended } = self.sessions.clients.get_or_insert_with(&end.client, Known::default);
         ended.insert(end.session, end.session);
         if all_below.previous().granter() == granter {
             ended.insert(SessionId::before_first(granter, 0), all_below.previous());
@@ -254,10 +262,7 @@ impl Participant {
         if !broken(Canary::SessionEndNotWritten) {
             turn.store.write(Write::PutClient(end.client.clone(), ClientRecord { ended: ranges }));
         }
-        let gone: Vec<SessionId> = match self.sessions.live.get(&end.client) {
-            Some(live) => live.keys().copied().filter(|session| ended.contains(*session)).collect(),
-            None => Vec::new(),
-        };
+        let gone: Vec<SessionId> = live.keys().copied().filter(|session| ended.contains(*session)).collect();
         for session in gone {
             self.forget_session(&end.client, session, turn);
         }
@@ -265,11 +270,8 @@ impl Participant {
     }
 
     fn forget_session<S: Store>(&mut self, client: &ClientName, session: SessionId, turn: &mut Turn<'_, S>) {
-        let Some(sessions) = self.sessions.live.get_mut(client) else { return };
-        let Some(live) = sessions.remove(&session) else { return };
-        if sessions.is_empty() {
-            self.sessions.live.remove(client);
-        }
+        let Some(known) = self.sessions.clients.get_mut(client) else { return };
+        let Some(live) = known.live.remove(&session) else { return };
         turn.store.write(Write::DeleteWatermark(client.clone(), session));
         for sequence in live.forgettable {
             self.forget(&TxnId { client: client.clone(), session, sequence }, turn);

@@ -130,13 +130,15 @@ impl Kind {
     }
 
     /// Kinds by their names, separated by commas. Also `partitions`, `network` (those and what links do), `clock`,
-    /// `disk`, `mixed` (all), and `none`.
+    /// `disk`, `mixed` (all), `passing` (all that end: in a long run, what is killed for good would soon be gone for the
+    /// rest of it), and `none`.
     pub fn list(text: &str) -> Result<Vec<Kind>, UnknownKind> {
         let mut kinds = Vec::new();
         for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             match name {
                 "none" => {}
                 "mixed" => kinds.extend(Kind::ALL),
+                "passing" => kinds.extend(Kind::ALL.into_iter().filter(|kind| !kind.nemesis().is_forever())),
                 "partitions" => {
                     kinds.extend(Kind::ALL.into_iter().filter(|kind| kind.name().starts_with("partition-")))
                 }
@@ -149,6 +151,15 @@ impl Kind {
         kinds.sort();
         kinds.dedup();
         Ok(kinds)
+    }
+
+    /// The shortest text from which [`Kind::list`] makes these kinds, which are in order.
+    pub fn in_one_word(kinds: &[Kind]) -> String {
+        let group = ["none", "mixed", "passing"]
+            .into_iter()
+            .find(|group| Kind::list(group).is_ok_and(|all| all == kinds));
+        let names = || kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(",");
+        group.map_or_else(names, str::to_owned)
     }
 
     pub(crate) fn side(self) -> Side {
@@ -223,7 +234,7 @@ impl fmt::Display for Kind {
 
 /// A name that is no kind's.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{0:?} is no nemesis; there are: {all}, and partitions, network, clock, disk, mixed, none", all = Kind::ALL.map(Kind::name).join(", "))]
+#[error("{0:?} is no nemesis; there are: {all}, and partitions, network, clock, disk, mixed, passing, none", all = Kind::ALL.map(Kind::name).join(", "))]
 pub struct UnknownKind(pub String);
 
 impl FromStr for Kind {
@@ -350,6 +361,12 @@ mod tests {
         assert_eq!(Kind::list("mixed").expect("known"), Kind::ALL);
         assert_eq!(Kind::list("partitions,kill, kill").expect("known").len(), 6);
         assert_eq!(Kind::list("none").expect("known"), []);
+        let passing = Kind::list("passing").expect("known");
+        assert_eq!(passing.len(), Kind::ALL.len() - 1);
+        assert!(!passing.contains(&Kind::KillForever));
+        for text in ["none", "mixed", "passing", "kill", "kill,stop"] {
+            assert_eq!(Kind::in_one_word(&Kind::list(text).expect("known")), text);
+        }
         let error = Kind::list("kill,fire").expect_err("unknown");
         assert!(error.to_string().contains("\"fire\"") && error.to_string().contains("disk-full"));
     }

@@ -12,7 +12,10 @@ use crate::{
 };
 use assent_client::{Client, ClientConfig, Outcome, Reason, Transaction};
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -34,6 +37,8 @@ pub(super) struct Shared {
     pub(super) workload: Mutex<Box<dyn Workload>>,
     pub(super) deadline: Duration,
     pub(super) pause: Duration,
+    /// Operations that may still begin.
+    pub(super) left: AtomicU64,
 }
 
 /// The name in the certificate of a client.
@@ -76,16 +81,22 @@ impl Shared {
         self.workload.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Works as one logical client until the time is over. Gives the number that it has in the end.
+    /// Works as one logical client until the time is over, or enough has been asked for. Gives the number that it has in
+    /// the end.
     pub(super) async fn work(self: Arc<Self>, client: Client, place: u64, seed: u64, until: Instant) -> u64 {
         let mut random = Random::new(seed.wrapping_add((place + 1) << 32));
         let mut process = place;
         while Instant::now() < until && !self.cluster.interrupt.is_over() {
+            if self.left.load(Ordering::Relaxed) == 0 {
+                break;
+            }
             let next = self.workload().next(process, &mut random);
             let Some(invocation) = next else {
                 tokio::time::sleep(NOTHING_TO_DO).await;
                 continue;
             };
+            // All clients are in one thread, and none of them has waited since it looked.
+            self.left.fetch_sub(1, Ordering::Relaxed);
             process = self.one(&client, process, &invocation).await;
             tokio::time::sleep(self.pause).await;
         }

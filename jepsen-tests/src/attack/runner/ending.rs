@@ -60,7 +60,7 @@ pub(super) async fn stuck(client: &Client, error: &AttackError) -> Verdict {
         let _ = write!(words, "; {}: {:?}", node.name, node.reply);
     }
     let anomaly = Anomaly { class: "does not work again".to_owned(), words, events: Vec::new() };
-    verdict("works again", "the last operations could not be committed".to_owned(), vec![anomaly])
+    undecided("works again", "the last operations could not be committed".to_owned(), vec![anomaly])
 }
 
 /// Whether everything gets decided, now that nothing stands in the way.
@@ -82,7 +82,7 @@ pub(super) async fn in_doubt(client: &Client) -> Verdict {
         let waited = started.elapsed();
         if anomalies.is_empty() || waited > DECIDED_WITHIN {
             let summary = format!("asked for {:.1} s after the faults", waited.as_secs_f64());
-            return verdict("nothing in doubt", summary, anomalies);
+            return undecided("nothing in doubt", summary, anomalies);
         }
         tokio::time::sleep(ASK_EVERY).await;
     }
@@ -104,6 +104,9 @@ pub(super) fn settled(settled: &Settled) -> Verdict {
         settled.forgotten.len(),
         settled.unknown.len()
     );
+    if settled.forgotten.is_empty() {
+        return undecided("outcomes are learned", summary, anomalies);
+    }
     verdict("outcomes are learned", summary, anomalies)
 }
 
@@ -147,7 +150,13 @@ pub(super) fn verify(options: &AttackOptions, cluster: &Environment) -> Result<V
     }
 }
 
-pub(super) fn verdict(checker: &str, summary: String, anomalies: Vec<Anomaly>) -> Verdict {
+/// The verdict on what takes its time: what was found is late, and nothing worse.
+fn undecided(checker: &str, summary: String, anomalies: Vec<Anomaly>) -> Verdict {
+    let finding = if anomalies.is_empty() { Finding::Holds } else { Finding::Undecided };
+    Verdict { finding, ..verdict(checker, summary, anomalies) }
+}
+
+fn verdict(checker: &str, summary: String, anomalies: Vec<Anomaly>) -> Verdict {
     let finding = if anomalies.is_empty() { Finding::Holds } else { Finding::Violated };
     Verdict { checker: checker.to_owned(), finding, summary, anomalies, tables: Vec::new() }
 }

@@ -12,14 +12,15 @@ use super::{
     error::AttackError,
     files,
     interrupt::Interrupt,
-    nemesis::{Shape, Side},
-    options::AttackOptions,
+    nemesis::{Kind, Shape, Side},
+    options::{AttackOptions, Network},
     recording::Recording,
     schedule::Schedule,
 };
 use crate::{
     checkers::availability,
-    run::Run,
+    history::History,
+    run::{Run, folder},
     verdict::{Finding, Verdict},
     workload::{Invocation, Workload},
 };
@@ -27,10 +28,11 @@ use assent_client::Client;
 use assent_transport::Role;
 use clients::Shared;
 use faults::Faults;
+pub(crate) use stalls::STOOD_STILL;
 use stalls::Stalls;
 use std::{
     panic::resume_unwind,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     time::{Duration, Instant, SystemTime},
 };
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
@@ -48,10 +50,20 @@ pub fn plan(options: &AttackOptions) -> Schedule {
     Schedule::draw(options.seed, options.duration, &options.nemeses, &shape)
 }
 
-/// Makes a cluster, runs a workload on it under faults, and judges what was seen. The account is also in the folder.
+/// Makes a cluster, runs a workload on it under faults, and judges what was seen. Everything that a run leaves behind is in
+/// the folder then, the report too.
 ///
+/// # Errors
 /// What the checkers find is in the account; an error says that there is no account.
 pub fn attack(options: &AttackOptions, workload: Box<dyn Workload>) -> Result<Run, AttackError> {
+    account(options, workload).map(|(run, _)| run)
+}
+
+/// The same, with what clients saw.
+///
+/// # Errors
+/// As those of [`attack`].
+pub fn account(options: &AttackOptions, workload: Box<dyn Workload>) -> Result<(Run, History), AttackError> {
     options.check()?;
     let interrupt = Interrupt::listen();
     let (started, clock) = (SystemTime::now(), Instant::now());
@@ -68,7 +80,7 @@ pub fn attack(options: &AttackOptions, workload: Box<dyn Workload>) -> Result<Ru
     drop(runtime);
     let seen = attacked?;
     files::metrics(&cluster)?;
-    let keep = options.keep || seen.verdicts.iter().any(|verdict| verdict.finding == Finding::Violated);
+    let keep = options.keep || seen.verdicts.iter().any(|verdict| verdict.finding >= Finding::Undecided);
     if keep {
         cluster.save()?;
     }
@@ -92,16 +104,16 @@ pub fn attack(options: &AttackOptions, workload: Box<dyn Workload>) -> Result<Ru
         replay: replay(options, &seen.workload),
         notes,
     };
-    files::run(&options.folder, &run)?;
-    Ok(run)
+    run.save(&options.folder, &seen.history)?;
+    Ok((run, seen.history))
 }
 
-/// The command that plans and asks the same again.
+/// The command that plans and asks the same again. The folder is left to the one who runs it.
 fn replay(options: &AttackOptions, workload: &str) -> String {
-    let kinds: Vec<&str> = options.nemeses.iter().map(|kind| kind.name()).collect();
-    let nemesis = if kinds.is_empty() { "none".to_owned() } else { kinds.join(",") };
-    format!(
-        "assent-lab attack --workload {workload} --nemesis {nemesis} --seed {} --seconds {} --coordinators {} --participants {} --processes {} --clients {} --deadline-ms {} --pause-ms {}",
+    let nemesis = Kind::in_one_word(&options.nemeses);
+    let mut command = format!(
+        "assent-lab attack --workload {workload} --nemesis {nemesis} --seed {} --seconds {} --coordinators {} \
+         --participants {} --processes {} --clients {} --deadline-ms {} --pause-ms {}",
         options.seed,
         options.duration.as_secs(),
         options.coordinators,
@@ -110,7 +122,16 @@ fn replay(options: &AttackOptions, workload: &str) -> String {
         options.clients,
         options.deadline.as_millis(),
         options.pause.as_millis(),
-    )
+    );
+    if let Some(operations) = options.operations {
+        command.push_str(&format!(" --operations {operations}"));
+    }
+    match options.network {
+        Network::Automatic => {}
+        Network::Namespaces => command.push_str(" --network namespaces"),
+        Network::Loopback => command.push_str(" --network loopback"),
+    }
+    command
 }
 
 fn needs(options: &AttackOptions) -> Needs {
@@ -131,6 +152,7 @@ struct Seen {
     faults: Vec<crate::run::Fault>,
     verdicts: Vec<Verdict>,
     notes: Vec<String>,
+    history: History,
 }
 
 /// Ends the nemesis when it is dropped, so that a panic does not leave it at work.
@@ -161,17 +183,20 @@ async fn run(
         workload: Mutex::new(workload),
         deadline: options.deadline,
         pause: options.pause,
+        left: AtomicU64::new(options.operations.unwrap_or(u64::MAX)),
     });
     let faults = Arc::new(Faults::new(Arc::clone(cluster), Arc::clone(&recording), schedule));
     let mut notes = Vec::new();
     let went = phases(options, &shared, &faults, &first, &sessions, &mut notes).await;
     let history = recording.history();
-    // Also of a run that failed: it may show why.
-    files::history(&options.folder, &history)?;
+    if went.is_err() {
+        // It may show why.
+        folder::save_history(&options.folder, &history)?;
+    }
     let (mut verdicts, faults) = (went?, faults.done());
     verdicts.extend(shared.workload().check(&history));
     verdicts.push(availability::check(&history, &faults, &availability::Bounds::default()));
-    Ok(Seen { workload: name, faults, verdicts, notes })
+    Ok(Seen { workload: name, faults, verdicts, notes, history })
 }
 
 /// Before the faults, under them, and after them. Gives what can be said without the history.

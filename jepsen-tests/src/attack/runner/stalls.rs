@@ -12,6 +12,8 @@ use tokio::task::JoinHandle;
 const EVERY: Duration = Duration::from_millis(50);
 /// Standing still for less is not worth a word.
 const WORTH_A_WORD: Duration = Duration::from_millis(500);
+/// How each note begins.
+pub(crate) const STOOD_STILL: &str = "the lab itself stood still";
 /// Words at most.
 const NOTES_MAX: usize = 20;
 
@@ -35,7 +37,7 @@ impl Stalls {
                 let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
                 if took > WORTH_A_WORD && found.len() < NOTES_MAX {
                     let (at, lost) = (from.as_secs_f64(), took.as_secs_f64());
-                    found.push(format!("the lab itself stood still for {lost:.1} s from {at:.1} s on"));
+                    found.push(format!("{STOOD_STILL} for {lost:.1} s from {at:.1} s on"));
                 }
             }
         });

@@ -14,6 +14,7 @@ mod sessions;
 pub(crate) use facts::Facts;
 
 use super::disk::Durable;
+use crate::verdict::Finding;
 use assent_protocol::{
     ids::{ClientName, NodeId, Peer, Subject},
     message::Message,
@@ -79,12 +80,19 @@ pub(crate) trait Property: Send {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Violation {
     pub(crate) property: String,
+    /// What is told of it: something wrong, or only something late.
+    pub(crate) finding: Finding,
     pub(crate) words: String,
 }
 
 impl Violation {
     pub(crate) fn new(property: &str, words: impl Into<String>) -> Self {
-        Violation { property: property.into(), words: words.into() }
+        Violation { property: property.into(), finding: Finding::Violated, words: words.into() }
+    }
+
+    /// Of a property that is about time: nothing is wrong, but something goes on for ever.
+    pub(crate) fn undecided(property: &str, words: impl Into<String>) -> Self {
+        Violation { finding: Finding::Undecided, ..Violation::new(property, words) }
     }
 }
 

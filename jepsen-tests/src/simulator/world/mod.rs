@@ -216,7 +216,7 @@ impl<'w> World<'w> {
                 return Ok(());
             }
         }
-        Err(Violation::new("liveness", format!("nothing happens any more: {}", self.what_is_left())))
+        Err(Violation::undecided("liveness", format!("nothing happens any more: {}", self.what_is_left())))
     }
 
     fn happen(&mut self, event: Event) -> Result<(), Violation> {

@@ -119,7 +119,7 @@ impl World<'_> {
             return Ok(());
         }
         let words = format!("{}: {} wait beside free locks for {waited_us} us", node.name, undecided.len());
-        Err(Violation::new("nobody is blocked", words))
+        Err(Violation::undecided("nobody is blocked", words))
     }
 
     /// The machine's own invariants.

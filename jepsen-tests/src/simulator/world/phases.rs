@@ -74,7 +74,7 @@ impl World<'_> {
         let over_us = self.bound_us();
         if self.now_us > self.phase_since_us + over_us {
             let words = format!("not over after {} virtual s: {}", over_us / SECOND_US, self.what_is_left());
-            return Err(Violation::new("liveness", words));
+            return Err(Violation::undecided("liveness", words));
         }
         let cheap = self.phase == Phase::Drain
             && self.clients.iter().all(|client| client.is_gone())
@@ -182,7 +182,7 @@ impl World<'_> {
                     "{} has not decided {} for {} ms: {blocked:?}",
                     node.name, blocked.subject.txn, blocked.age_ms
                 );
-                return Err(Violation::new("nobody is blocked", words));
+                return Err(Violation::undecided("nobody is blocked", words));
             }
         }
         Ok(())
@@ -199,7 +199,7 @@ impl World<'_> {
         };
         for client in &self.clients {
             if client.oldest_open_us().is_some_and(|begun_us| begun_us + bound_us < self.now_us) {
-                return Err(Violation::new("nobody is blocked", client.what_is_open()));
+                return Err(Violation::undecided("nobody is blocked", client.what_is_open()));
             }
         }
         Ok(())
