@@ -164,13 +164,7 @@ impl MailboxState {
     }
 
     /// Takes a message at its place, after a restart.
-    pub fn restore(
-        &mut self,
-        position: Position,
-        key: Option<MessageKey>,
-        due: Option<Time>,
-        failed: u32,
-    ) {
+    pub fn restore(&mut self, position: Position, key: Option<MessageKey>, due: Option<Time>, failed: u32) {
         self.next = self.next.max(position.next());
         self.entries.insert(position, Entry { key: key.clone(), failed, state: State::Behind(due) });
         match key {

@@ -87,7 +87,9 @@ impl Consumer {
         }
         if self.receive_due_us <= desk.now_us {
             let wanted = usize::from(self.taking.max).saturating_sub(self.inbox.len());
-            self.receive_due_us = desk.now_us + 1_000 * (u64::from(WAIT_MS) + desk.random.below(200)) + 4 * desk.options.delay_us_max;
+            self.receive_due_us = desk.now_us
+                + 1_000 * (u64::from(WAIT_MS) + desk.random.below(200))
+                + 4 * desk.options.delay_us_max;
             if wanted > 0 {
                 let lease_ms = match (self.taking.manner, desk.healed) {
                     (Manner::OnReceipt, _) => None,
@@ -132,7 +134,9 @@ impl Consumer {
     /// A participant has answered. Says whether there is something to do.
     pub(super) fn on_message(&mut self, message: Message, desk: &mut Desk<'_>) -> bool {
         match message {
-            Message::Received { request, deliveries } if self.receive.is_some_and(|(open, _)| open == request) => {
+            Message::Received { request, deliveries }
+                if self.receive.is_some_and(|(open, _)| open == request) =>
+            {
                 self.receive = None;
                 self.receive_due_us = desk.now_us + 1 + desk.random.below(2_000);
                 match deliveries {

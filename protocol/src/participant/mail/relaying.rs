@@ -5,7 +5,9 @@ use crate::{
     canary::{Canary, broken},
     ids::{NodeId, Peer},
     mail::{
-        Arrived, Envelope, Mailbox, MessageId, StreamSequence, mailbox::MailboxState, relay,
+        Arrived, Envelope, Mailbox, MessageId, StreamSequence,
+        mailbox::MailboxState,
+        relay,
         relay::{Judgement, Progress},
         settings,
     },
@@ -34,7 +36,11 @@ impl Participant {
     }
 
     /// A stream has something to send.
-    pub(in crate::participant) fn on_relay_due<S: Store>(&mut self, mailbox: &Mailbox, turn: &mut Turn<'_, S>) {
+    pub(in crate::participant) fn on_relay_due<S: Store>(
+        &mut self,
+        mailbox: &Mailbox,
+        turn: &mut Turn<'_, S>,
+    ) {
         let destination = self.config.directory.locate(mailbox.record());
         if destination == self.config.node {
             return self.carry_here(mailbox, turn);
@@ -103,8 +109,7 @@ impl Participant {
                 self.agenda.set_at_latest(Due::RelayAgain(mailbox.clone()), again);
                 break;
             }
-            let envelope =
-                turn.store.outgoing(mailbox, number).expect("what is not acknowledged is stored");
+            let envelope = turn.store.outgoing(mailbox, number).expect("what is not acknowledged is stored");
             turn.store.write(Write::DeleteOutgoing(mailbox.clone(), number));
             self.store_message(envelope, node, turn);
             if let Some(stream) = self.mail.streams.get_mut(mailbox) {
@@ -190,8 +195,11 @@ impl Participant {
         }
         if let Some(arrived) = arrived {
             let place = (mailbox.clone(), source);
-            let written =
-                if broken(Canary::FilterStoredApart) { self.mail.arrived.get(&place) } else { Some(&arrived) };
+            let written = if broken(Canary::FilterStoredApart) {
+                self.mail.arrived.get(&place)
+            } else {
+                Some(&arrived)
+            };
             if let Some(arrived) = written {
                 turn.store.write(Write::PutArrived(mailbox.clone(), source, arrived.clone()));
             }
@@ -247,15 +255,13 @@ impl Participant {
             match stream.progress(last) {
                 Progress::None => {}
                 Progress::NeverGiven => {
-                    self.mail.fault =
-                        Some(Fault::NumbersLost { mailbox: mailbox.clone(), last, given });
+                    self.mail.fault = Some(Fault::NumbersLost { mailbox: mailbox.clone(), last, given });
                     return;
                 }
                 Progress::UpTo(last) => {
                     let held = turn.store.outgoing(mailbox, last).map(|envelope| envelope.id);
                     if held != Some(id) {
-                        self.mail.fault =
-                            Some(Fault::NumbersLost { mailbox: mailbox.clone(), last, given });
+                        self.mail.fault = Some(Fault::NumbersLost { mailbox: mailbox.clone(), last, given });
                         return;
                     }
                     let first = stream.acked().next();
