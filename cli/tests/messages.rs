@@ -4,7 +4,7 @@ mod common;
 
 use common::{Cluster, Ran, assent, write};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Long enough for a node that comes back on a busy machine.
 const PATIENCE: &str = "60000";
@@ -24,7 +24,7 @@ trait Mail {
     fn receive(&self, args: &[&str]) -> Vec<Value>;
     fn node_of(&self, mailbox: &str) -> String;
     fn client(&self, name: &str) -> PathBuf;
-    fn assent_as(&self, client: &PathBuf, args: &[&str]) -> Ran;
+    fn assent_as(&self, client: &Path, args: &[&str]) -> Ran;
     fn depth(&self, mailbox: &str) -> Value;
 }
 
@@ -52,7 +52,7 @@ impl Mail for Cluster {
         self.dir().join(format!("keys/client-{name}.crt"))
     }
 
-    fn assent_as(&self, client: &PathBuf, args: &[&str]) -> Ran {
+    fn assent_as(&self, client: &Path, args: &[&str]) -> Ran {
         let client = client.to_str().expect("a plain name");
         self.assent(args.iter().chain(&["--certificate", client]))
     }

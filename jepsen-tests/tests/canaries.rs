@@ -17,8 +17,6 @@ use std::{fs, path::Path};
 const SEEDS_MAX: u64 = 20_000;
 /// So many of them run a second time without faults.
 const CALM_SEEDS: u64 = 20;
-/// What no seed shows: it takes an answer to an attempt that arrives when its number has been given again.
-const MISSED: [Canary; 1] = [Canary::AttemptReused];
 
 /// Clusters with every fault.
 fn drawn(seed: u64) -> Option<String> {
@@ -87,5 +85,5 @@ fn every_canary_is_noticed_and_the_document_says_by_what() {
     } else {
         check(&document, &lines).unwrap_or_else(|untrue| panic!("{}: {untrue}", path.display()));
     }
-    assert_eq!(missed, MISSED, "what nothing notices is known");
+    assert!(missed.is_empty(), "nothing notices {missed:?}");
 }

@@ -47,12 +47,16 @@ fn every_state_keeps_every_property_and_their_number_is_known() {
     assert_eq!(counts, known, "the number of states has changed: is the change of the protocol meant?");
 }
 
+/// One wrong suspicion with one crash is survived, which the trace shows: it takes a second to get there.
 #[test]
-fn a_wrong_suspicion_and_a_crash_can_leave_a_pledge_alone() {
+fn two_wrong_suspicions_and_a_crash_can_leave_a_pledge_alone() {
     let report = model::check(&configurations::wrongly_suspected());
     let [(property, trace)] = &report.found[..] else { panic!("it decides always now: {report:?}") };
     assert_eq!(property, "a fair continuation decides everything");
     assert!(trace.contains("crash") && trace.contains("pledged"), "{trace}");
+    let peeks =
+        |name: &str| trace.lines().any(|line| line.trim_start().starts_with(name) && line.contains(": peek"));
+    assert!(peeks("students ->") && peeks("courses ->"), "only one has lost patience: {trace}");
 }
 
 #[test]

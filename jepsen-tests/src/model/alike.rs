@@ -7,6 +7,7 @@
 
 use super::{
     closure::{Closure, Faults},
+    fast::FastMap,
     tables::{Event, LocalId, MessageId, SoupId, Step, TO_CLIENT, Tables},
 };
 use std::{
@@ -17,10 +18,10 @@ use std::{
 
 /// The classes of nodes and messages, each by one that stands for all.
 pub(super) struct Alike {
-    locals: HashMap<LocalId, LocalId>,
-    messages: HashMap<MessageId, MessageId>,
-    soups: RwLock<HashMap<SoupId, SoupId>>,
-    steps: RwLock<HashMap<(u8, LocalId, Event), Arc<Step>>>,
+    locals: FastMap<LocalId, LocalId>,
+    messages: FastMap<MessageId, MessageId>,
+    soups: RwLock<FastMap<SoupId, SoupId>>,
+    steps: RwLock<FastMap<(u8, LocalId, Event), Arc<Step>>>,
 }
 
 impl Alike {
@@ -70,6 +71,7 @@ impl Alike {
             said_committed: step.said_committed,
             said_aborted: step.said_aborted,
             flaws: step.flaws,
+            figures: step.figures,
         });
         self.steps.write().unwrap_or_else(PoisonError::into_inner).insert(key, step.clone());
         step
@@ -77,7 +79,7 @@ impl Alike {
 }
 
 /// The first of each class stands for it.
-fn representatives(classes: &HashMap<u32, u128>) -> HashMap<u32, u32> {
+fn representatives(classes: &HashMap<u32, u128>) -> FastMap<u32, u32> {
     let mut first: HashMap<u128, u32> = HashMap::new();
     for (member, class) in classes {
         let least = first.entry(*class).or_insert(*member);

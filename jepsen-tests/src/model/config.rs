@@ -77,6 +77,31 @@ pub enum Patience {
     /// Only with a sponsor that is down or cut off: what is asked of a sponsor that is well is answered in time. A bound
     /// for liveness, where a wrong suspicion is a fault beside the one that is searched for.
     Real,
+    /// Once in the whole cluster with one that is well, and otherwise as [`Patience::Real`].
+    WrongOnce,
+}
+
+/// What makes the search smaller. None of it changes what is found, which `tests/model_reductions.rs` shows on clusters
+/// that are small enough to be searched without.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reduce {
+    /// Of nodes and messages that no future tells apart, one stands for all.
+    pub alike: bool,
+    /// Messages and connections that can't matter any more are taken out.
+    pub spent: bool,
+    /// What a node says without becoming anything else is said at once: not saying it could only make less happen.
+    pub replies: bool,
+    /// Of states that differ only in what was said, those are searched in which most was: less could only make less happen.
+    pub covered: bool,
+}
+
+impl Reduce {
+    /// Everything.
+    pub const ALL: Reduce = Reduce { alike: true, spent: true, replies: true, covered: true };
+    /// Nothing.
+    pub const NONE: Reduce = Reduce { alike: false, spent: false, replies: false, covered: false };
+    /// What keeps every set of messages that can be under way: a fair continuation may depend on it.
+    pub const EVERY_SET: Reduce = Reduce { alike: true, spent: true, ..Reduce::NONE };
 }
 
 /// What is searched.
@@ -122,8 +147,8 @@ pub struct ModelConfig {
     pub liveness: bool,
     /// Give up after so many generated states. None: search all.
     pub states_max: Option<usize>,
-    /// Threads that search.
-    pub threads: usize,
+    /// What makes the search smaller.
+    pub reduce: Reduce,
 }
 
 /// Waits that are longer than the horizon of the model.
@@ -152,7 +177,7 @@ impl ModelConfig {
             forgetting: false,
             liveness: false,
             states_max: None,
-            threads: 1,
+            reduce: Reduce::ALL,
         }
     }
 }

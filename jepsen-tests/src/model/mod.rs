@@ -13,8 +13,11 @@ pub mod configurations;
 mod alike;
 mod cast;
 mod closure;
+mod explore;
 mod fair;
+mod fast;
 mod local;
+mod moves;
 mod reductions;
 mod rules;
 mod search;
@@ -26,17 +29,21 @@ mod view;
 mod wire;
 mod words;
 
-pub use config::{ModelConfig, Patience, Request, Syncs};
+pub use config::{ModelConfig, Patience, Reduce, Request, Syncs};
 
+use explore::explore;
 use search::{LIVENESS, Search};
-use stateright::{Checker, Model};
+use std::{
+    collections::BTreeSet,
+    sync::{PoisonError, RwLock},
+};
 
 /// What a search has found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
     /// States that were generated, those known already included.
     pub states: usize,
-    /// Different states.
+    /// Different ones, which no other one covered when they were found.
     pub unique: usize,
     /// Actions from the start to the farthest state.
     pub depth: usize,
@@ -57,39 +64,45 @@ pub struct Report {
 
 /// Searches all states of a configuration, until one breaks a property.
 pub fn check(config: &ModelConfig) -> Report {
-    let mut checker = Search::new(config).checker().threads(config.threads);
-    if let Some(most) = config.states_max {
-        checker = checker.target_state_count(most);
-    }
-    let done = checker.spawn_bfs().join();
-    let search = done.model();
-    search.reopen();
-    let discoveries = done.discoveries();
-    let exhausted = discoveries.is_empty() && config.states_max.is_none_or(|most| done.state_count() < most);
+    report(&Search::new(config))
+}
+
+/// The same, with what there was to be seen of the nodes: a fingerprint for each way in which all of them together looked to
+/// the properties, in memory and on disk. What makes a search smaller may not make these fewer.
+pub fn check_looks(config: &ModelConfig) -> (Report, BTreeSet<u64>) {
+    let mut search = Search::new(config);
+    search.looks = Some(RwLock::default());
+    let report = report(&search);
+    let looks = search.looks.take().map(|looks| looks.into_inner().unwrap_or_else(PoisonError::into_inner));
+    (report, looks.into_iter().flatten().collect())
+}
+
+fn report(search: &Search) -> Report {
+    let config = &search.tables.cast.config;
+    let explored = explore(search, config.states_max);
     let mut found = Vec::new();
-    for (property, path) in discoveries {
-        let steps = path.into_vec();
+    if let Some((property, path)) = explored.found {
         let mut lines = Vec::new();
-        for pair in steps.windows(2) {
+        for pair in path.windows(2) {
             if let [(before, Some(action)), (after, _)] = pair {
                 lines.extend(words::action(&search.tables, before, after, *action));
             }
         }
         if property == LIVENESS
-            && let Some((last, _)) = steps.last()
+            && let Some((last, _)) = path.last()
         {
             lines.extend(search.fair.tell(&search.tables, last));
         }
-        if steps.last().is_some_and(|(state, _)| state.flaws != 0) {
+        if path.last().is_some_and(|(state, _)| state.flaws != 0) {
             lines.extend(search.tables.flaws().into_iter().map(|(_, words)| words));
         }
         found.push((property.to_string(), lines.join("\n")));
     }
     Report {
-        states: done.state_count(),
-        unique: done.unique_state_count(),
-        depth: done.max_depth(),
-        exhausted,
+        states: explored.generated,
+        unique: explored.kept,
+        depth: explored.depth,
+        exhausted: explored.exhausted,
         found,
         sometimes: search.sights.all(&search.tables),
         decided_ms_max: search.fair.longest_ms(),

@@ -4,10 +4,12 @@
 use super::{
     alike::Alike,
     closure::{Closure, Faults},
+    moves::{AllMoves, Moves},
     spent::Spent,
     state::State,
-    tables::Tables,
+    tables::{LocalId, SoupId, Tables},
 };
+use std::sync::Arc;
 
 /// What may be left out, while faults may come and when they are over.
 pub(super) struct Reductions {
@@ -17,12 +19,18 @@ pub(super) struct Reductions {
 
 impl Reductions {
     pub(super) fn new(tables: &Tables) -> Self {
+        let reduce = tables.cast.config.reduce;
         // Without closures every node stands for itself and nothing is spent: there are more states, and no others.
-        let closures = Closure::of(tables, &State::start(tables)).unwrap_or_default();
+        let closures = if reduce.alike || reduce.spent {
+            Closure::of(tables, &State::start(tables)).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        let of = |wanted: bool| if wanted { &closures[..] } else { &[] };
         let reduced = |faults| {
-            let alike = Alike::new(tables, faults, &closures);
-            let spent = Spent::new(&alike, faults, &closures);
-            Reduced { alike, spent }
+            let alike = Alike::new(tables, faults, of(reduce.alike));
+            let spent = Spent::new(&alike, faults, of(reduce.spent));
+            Reduced { alike, spent, moves: AllMoves::default() }
         };
         Reductions { to_come: reduced(Faults::ToCome), over: reduced(Faults::Over) }
     }
@@ -42,4 +50,12 @@ impl Reductions {
 pub(super) struct Reduced {
     pub(super) alike: Alike,
     pub(super) spent: Spent,
+    moves: AllMoves,
+}
+
+impl Reduced {
+    /// What the messages to a node can do there.
+    pub(super) fn moves(&self, tables: &Tables, node: u8, local: LocalId, soup: SoupId) -> Arc<Moves> {
+        self.moves.of(tables, &self.alike, node, local, soup)
+    }
 }

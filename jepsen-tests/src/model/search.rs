@@ -3,16 +3,18 @@
 use super::{
     cast::Cast,
     config::ModelConfig,
+    explore::Covers,
     fair::Fair,
+    fast::{FastSet, fingerprint},
     local::Flaw,
     reductions::Reductions,
     rules::Seen,
     sights::Sights,
-    state::{Action, State},
+    state::{Action, Said, State},
     tables::Tables,
 };
 use stateright::{Model, Property};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 /// A search of one configuration, with everything that has occurred in it.
 pub(super) struct Search {
@@ -20,7 +22,8 @@ pub(super) struct Search {
     pub(super) reductions: Reductions,
     pub(super) fair: Fair,
     pub(super) sights: Sights,
-    over: AtomicBool,
+    /// The looks of all nodes, in every state that was searched; only kept if somebody asks.
+    pub(super) looks: Option<RwLock<FastSet<u64>>>,
 }
 
 /// The property that needs more than the state itself to be told.
@@ -30,37 +33,46 @@ impl Search {
     pub(super) fn new(config: &ModelConfig) -> Self {
         let tables = Tables::new(Cast::new(config));
         let reductions = Reductions::new(&tables);
-        Search {
-            tables,
-            reductions,
-            fair: Fair::default(),
-            sights: Sights::default(),
-            over: AtomicBool::new(false),
+        Search { tables, reductions, fair: Fair::default(), sights: Sights::default(), looks: None }
+    }
+
+    /// The first rule that a state breaks; the flaws of steps first, which say what else may be wrong.
+    fn broken_rule(&self, state: &State) -> Option<&'static str> {
+        if let Some((name, _)) = FLAWS.iter().find(|(_, flaw)| state.flaws & (1 << *flaw as u8) != 0) {
+            return Some(*name);
         }
-    }
-
-    /// Whether a property holds; where one does not, the search is over, and the first trace is kept.
-    fn keep(&self, holds: impl FnOnce() -> bool) -> bool {
-        let keeps = self.over.load(Ordering::Relaxed) || holds();
-        if !keeps {
-            self.over.store(true, Ordering::Relaxed);
+        let seen = Seen::of(&self.tables, state);
+        self.sights.note(&seen);
+        if let Some(looks) = &self.looks {
+            looks.write().unwrap_or_else(PoisonError::into_inner).insert(fingerprint(&seen.nodes));
         }
-        keeps
+        RULES.iter().find(|(_, rule)| !rule(&seen, &self.tables)).map(|(name, _)| *name)
     }
 
-    fn holds(&self, state: &State, rule: fn(&Seen, &Tables) -> bool) -> bool {
-        self.keep(|| rule(&Seen::of(&self.tables, state), &self.tables))
-    }
-
-    fn lacks(&self, state: &State, flaw: Flaw) -> bool {
-        self.keep(|| state.flaws & (1 << flaw as u8) == 0)
-    }
-
-    /// The search is done: traces may be made, for which actions are asked for once more.
-    pub(super) fn reopen(&self) {
-        self.over.store(false, Ordering::Relaxed);
+    fn is_live(&self, state: &State) -> bool {
+        !self.tables.cast.config.liveness || self.fair.decides(&self.tables, state)
     }
 }
+
+type Rule = fn(&Seen, &Tables) -> bool;
+
+/// What must hold in every state.
+const RULES: [(&str, Rule); 5] = [
+    ("one outcome", |seen, _| seen.one_outcome()),
+    ("commits are held", Seen::commits_are_held),
+    ("aborts are held", Seen::aborts_are_held),
+    ("no answer changes", |seen, _| seen.answers_stay()),
+    ("all or nothing, and once", Seen::all_or_nothing),
+];
+
+/// What no step may do.
+const FLAWS: [(&str, Flaw); 5] = [
+    ("the machines' invariants", Flaw::Invariant),
+    ("durable before told", Flaw::NotDurable),
+    ("no veto turns a pledge", Flaw::PledgeVetoed),
+    ("no machine meets a hazard", Flaw::Hazard),
+    ("messages are well formed", Flaw::Malformed),
+];
 
 impl Model for Search {
     type State = State;
@@ -71,11 +83,7 @@ impl Model for Search {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        if self.over.load(Ordering::Relaxed) {
-            return;
-        }
-        self.sights.note(&Seen::of(&self.tables, state));
-        state.actions(&self.tables, actions);
+        state.actions(&self.tables, self.reductions.at(&self.tables, state), actions);
     }
 
     fn next_state(&self, state: &State, action: Action) -> Option<State> {
@@ -84,32 +92,56 @@ impl Model for Search {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("one outcome", |search, state| {
-                search.holds(state, |seen, _| seen.one_outcome())
-            }),
-            Property::always("commits are held", |search, state| search.holds(state, Seen::commits_are_held)),
-            Property::always("aborts are held", |search, state| search.holds(state, Seen::aborts_are_held)),
-            Property::always("no answer changes", |search, state| {
-                search.holds(state, |seen, _| seen.answers_stay())
-            }),
-            Property::always("all or nothing, and once", |search, state| {
-                search.holds(state, Seen::all_or_nothing)
-            }),
-            Property::always("the machines' invariants", |search, state| {
-                search.lacks(state, Flaw::Invariant)
-            }),
-            Property::always("durable before told", |search, state| search.lacks(state, Flaw::NotDurable)),
-            Property::always("no veto turns a pledge", |search, state| {
-                search.lacks(state, Flaw::PledgeVetoed)
-            }),
-            Property::always("no machine meets a hazard", |search, state| search.lacks(state, Flaw::Hazard)),
-            Property::always("messages are well formed", |search, state| {
-                search.lacks(state, Flaw::Malformed)
-            }),
-            Property::always(LIVENESS, |search: &Search, state| {
-                !search.tables.cast.config.liveness
-                    || search.keep(|| search.fair.decides(&search.tables, state))
-            }),
+            Property::always("every rule", |search: &Search, state| search.broken_rule(state).is_none()),
+            Property::always(LIVENESS, Search::is_live),
         ]
+    }
+}
+
+impl Covers for Search {
+    type More = Said;
+
+    fn key(&self, state: &State) -> u64 {
+        state.key()
+    }
+
+    fn more(&self, state: &State) -> Said {
+        state.said()
+    }
+
+    fn covers(&self, one: &Said, other: &Said) -> bool {
+        one == other || (self.tables.cast.config.reduce.covered && one.includes(&self.tables, other))
+    }
+
+    fn broken(&self, state: &State) -> Option<&'static str> {
+        self.broken_rule(state).or_else(|| (!self.is_live(state)).then_some(LIVENESS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            config::{Reduce, Request},
+            explore::explore,
+        },
+        *,
+    };
+    use stateright::Checker;
+
+    #[test]
+    fn as_many_states_are_found_as_by_the_checker_of_stateright() {
+        let mut config =
+            ModelConfig::new("1 participant", 1, 1, vec![Request::first(1, 1), Request::first(2, 1)]);
+        config.participant_crashes_max = 1;
+        config.faults_max = 1;
+        for reduce in [Reduce::NONE, Reduce::EVERY_SET] {
+            let config = ModelConfig { reduce, ..config.clone() };
+            let explored = explore(&Search::new(&config), None);
+            let checker = Search::new(&config).checker().spawn_bfs().join();
+            assert!(explored.exhausted && checker.discoveries().is_empty());
+            assert_eq!(explored.kept, checker.unique_state_count(), "{reduce:?}");
+            assert_eq!(explored.generated, checker.state_count(), "{reduce:?}");
+        }
     }
 }

@@ -61,6 +61,15 @@ const FIGURES: [&str; 22] = [
     "participant wounds_sent",
 ];
 
+/// The figures of interest among those of a machine, a bit for each.
+pub(super) fn figures(participant: bool, names: &[&str]) -> u32 {
+    let role = if participant { "participant" } else { "coordinator" };
+    let rises = |figure: &str| {
+        figure.strip_prefix(role).is_some_and(|name| names.iter().any(|risen| *risen == name.trim_start()))
+    };
+    (0..).zip(FIGURES).filter(|(_, figure)| rises(figure)).fold(0, |bits, (place, _)| bits | 1 << place)
+}
+
 /// What has been come across.
 #[derive(Default)]
 pub(super) struct Sights(AtomicU32);
@@ -84,8 +93,9 @@ impl Sights {
         let known = self.0.load(Ordering::Relaxed);
         let states =
             STATES.iter().enumerate().map(|(place, (name, _))| (name.to_string(), known & (1 << place) != 0));
-        let risen = tables.figures();
-        let figures = FIGURES.iter().map(|name| (name.to_string(), risen.contains(*name)));
+        let risen = tables.risen();
+        let figures =
+            FIGURES.iter().enumerate().map(|(place, name)| (name.to_string(), risen & (1 << place) != 0));
         states.chain(figures).collect()
     }
 }

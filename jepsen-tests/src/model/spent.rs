@@ -9,11 +9,12 @@ use super::{
     alike::Alike,
     cast::NODES_MAX,
     closure::{Closure, Faults},
+    fast::FastMap,
     state::{connected, place},
     tables::{Event, LocalId, MessageId, SoupId, TO_CLIENT, Tables},
 };
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -30,16 +31,31 @@ type Nodes = [LocalId; NODES_MAX];
 pub(super) struct Spent {
     /// For each node and what it is, all that it can become, itself included.
     becomes: Vec<HashMap<LocalId, Vec<LocalId>>>,
-    effects: RwLock<HashMap<(u8, LocalId, Event), Arc<Effect>>>,
-    left: RwLock<HashMap<(Nodes, u8, SoupId), SoupId>>,
-    unheeded: RwLock<HashMap<Nodes, u32>>,
+    effects: RwLock<FastMap<(u8, LocalId, Event), Arc<Effect>>>,
+    sorted: RwLock<FastMap<(u8, LocalId, SoupId), Arc<Sorted>>>,
+    heeded: RwLock<FastMap<(u8, LocalId), Arc<Heeded>>>,
+}
+
+/// The messages to a node, as far as the node alone tells what they are good for. What is spent by that is in neither.
+struct Sorted {
+    /// Each may change it.
+    of_use: SoupId,
+    /// Each only makes it say something: it is of use if that is.
+    perhaps: SoupId,
+}
+
+/// The connections of a node, as far as the node alone tells whether it heeds them: a bit for each other node.
+struct Heeded {
+    surely: u32,
+    /// Of use if what it then says is.
+    perhaps: Vec<(u32, Arc<Effect>)>,
 }
 
 impl Spent {
     pub(super) fn new(alike: &Alike, faults: Faults, closures: &[Closure]) -> Self {
         let becomes =
             closures.iter().map(|closure| closure.becomes(faults, |local| alike.local(local))).collect();
-        Spent { becomes, effects: RwLock::default(), left: RwLock::default(), unheeded: RwLock::default() }
+        Spent { becomes, effects: RwLock::default(), sorted: RwLock::default(), heeded: RwLock::default() }
     }
 
     /// What is left of the messages to a node without the spent ones.
@@ -47,17 +63,36 @@ impl Spent {
         if self.becomes.is_empty() {
             return soup;
         }
-        let key = (nodes, to, soup);
-        if let Some(known) = self.left.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return *known;
+        let sorted = self.sorted(tables, alike, nodes[usize::from(to)], to, soup);
+        if sorted.perhaps == tables.no_messages() {
+            return sorted.of_use;
         }
-        let messages = tables.messages(soup);
-        let of_use = messages
-            .iter()
-            .filter(|message| self.is_of_use(tables, alike, &nodes, to, **message, &mut HashSet::new()));
-        let left = tables.soup(of_use.copied().collect());
-        self.left.write().unwrap_or_else(PoisonError::into_inner).insert(key, left);
+        let mut left = sorted.of_use;
+        for message in tables.messages(sorted.perhaps).iter() {
+            if self.is_of_use(tables, alike, &nodes, to, *message, &mut Vec::new()) {
+                left = tables.with(left, *message);
+            }
+        }
         left
+    }
+
+    fn sorted(&self, tables: &Tables, alike: &Alike, local: LocalId, to: u8, soup: SoupId) -> Arc<Sorted> {
+        let key = (to, local, soup);
+        if let Some(known) = self.sorted.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return known.clone();
+        }
+        let (mut of_use, mut perhaps) = (Vec::new(), Vec::new());
+        for message in tables.messages(soup).iter() {
+            let effect = self.effect(tables, alike, to, local, Event::Deliver(*message));
+            if effect.changes {
+                of_use.push(*message);
+            } else if !effect.sent.is_empty() {
+                perhaps.push(*message);
+            }
+        }
+        let sorted = Arc::new(Sorted { of_use: tables.soup(of_use), perhaps: tables.soup(perhaps) });
+        self.sorted.write().unwrap_or_else(PoisonError::into_inner).insert(key, sorted.clone());
+        sorted
     }
 
     /// Messages that cause each other in a circle and change nothing are of no use.
@@ -68,14 +103,15 @@ impl Spent {
         nodes: &Nodes,
         to: u8,
         message: MessageId,
-        asked: &mut HashSet<MessageId>,
+        asked: &mut Vec<MessageId>,
     ) -> bool {
         if to == TO_CLIENT {
             return true;
         }
-        if !asked.insert(message) {
+        if asked.contains(&message) {
             return false;
         }
+        asked.push(message);
         let effect = self.effect(tables, alike, to, nodes[usize::from(to)], Event::Deliver(message));
         self.matters(tables, alike, nodes, &effect, asked)
     }
@@ -86,7 +122,7 @@ impl Spent {
         alike: &Alike,
         nodes: &Nodes,
         effect: &Effect,
-        asked: &mut HashSet<MessageId>,
+        asked: &mut Vec<MessageId>,
     ) -> bool {
         effect.changes
             || effect
@@ -120,20 +156,40 @@ impl Spent {
         if self.becomes.is_empty() {
             return 0;
         }
-        if let Some(known) = self.unheeded.read().unwrap_or_else(PoisonError::into_inner).get(&nodes) {
-            return *known;
-        }
         let mut unheeded = 0;
-        for (node, other) in connected(tables) {
-            let (to, peer) = (place(node), place(other));
-            let heeded = [Event::Up(peer), Event::Down(peer)].into_iter().any(|event| {
-                let effect = self.effect(tables, alike, to, nodes[node], event);
-                self.matters(tables, alike, &nodes, &effect, &mut HashSet::new())
-            });
-            unheeded |= if heeded { 0 } else { 1 << (node * NODES_MAX + other) };
+        for (node, local) in nodes.iter().enumerate().take(tables.cast.nodes()) {
+            let heeded = self.heeded(tables, alike, node, *local);
+            let perhaps = heeded
+                .perhaps
+                .iter()
+                .filter(|(_, effect)| self.matters(tables, alike, &nodes, effect, &mut Vec::new()));
+            let all = perhaps.fold(heeded.surely, |bits, (bit, _)| bits | bit);
+            for (_, other) in connected(tables).filter(|(one, _)| *one == node) {
+                unheeded |= if all & (1 << other) != 0 { 0 } else { 1 << (node * NODES_MAX + other) };
+            }
         }
-        self.unheeded.write().unwrap_or_else(PoisonError::into_inner).insert(nodes, unheeded);
         unheeded
+    }
+
+    fn heeded(&self, tables: &Tables, alike: &Alike, node: usize, local: LocalId) -> Arc<Heeded> {
+        let key = (place(node), local);
+        if let Some(known) = self.heeded.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return known.clone();
+        }
+        let mut heeded = Heeded { surely: 0, perhaps: Vec::new() };
+        for (_, other) in connected(tables).filter(|(one, _)| *one == node) {
+            for event in [Event::Up(place(other)), Event::Down(place(other))] {
+                let effect = self.effect(tables, alike, place(node), local, event);
+                if effect.changes {
+                    heeded.surely |= 1 << other;
+                } else if !effect.sent.is_empty() {
+                    heeded.perhaps.push((1 << other, effect));
+                }
+            }
+        }
+        let heeded = Arc::new(heeded);
+        self.heeded.write().unwrap_or_else(PoisonError::into_inner).insert(key, heeded.clone());
+        heeded
     }
 
     /// How many different things nodes can become.

@@ -6,6 +6,7 @@
 use super::{
     cast::{NEAR_MS, NODES_MAX},
     config::{Patience, REQUESTS_MAX, Syncs},
+    fast::fingerprint,
     reductions::{Reduced, Reductions},
     tables::{Event, LocalId, MessageId, SoupId, Step, TO_CLIENT, Tables},
     view::Bits,
@@ -40,11 +41,34 @@ pub(super) struct State {
     participant_crashes: u8,
     cuts: u8,
     wakes: [u8; NODES_MAX],
+    /// How often a participant lost patience with a sponsor that is well, where that is counted.
+    suspicions: u8,
     /// Transactions of which an outcome was said, by anyone to anyone, a bit for each.
     pub(super) said_committed: Bits,
     pub(super) said_aborted: Bits,
     /// Bits of rules that a step was seen to break.
     pub(super) flaws: u8,
+}
+
+/// What was said in a state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Said {
+    soups: [SoupId; NODES_MAX],
+    answers: SoupId,
+    committed: Bits,
+    aborted: Bits,
+}
+
+impl Said {
+    /// Whether everything that the other has was said here too. Then all that can happen there can happen here, if the rest
+    /// of the states is the same, and every property that is broken there is broken here.
+    pub(super) fn includes(&self, tables: &Tables, other: &Said) -> bool {
+        let soups = self.soups.iter().zip(&other.soups);
+        other.committed & !self.committed == 0
+            && other.aborted & !self.aborted == 0
+            && tables.includes(self.answers, other.answers)
+            && soups.into_iter().all(|(one, other)| tables.includes(*one, *other))
+    }
 }
 
 /// What may happen next.
@@ -89,6 +113,7 @@ impl State {
             participant_crashes: 0,
             cuts: 0,
             wakes: [0; NODES_MAX],
+            suspicions: 0,
             said_committed: 0,
             said_aborted: 0,
             flaws: 0,
@@ -103,7 +128,7 @@ impl State {
         state
     }
 
-    pub(super) fn actions(&self, tables: &Tables, actions: &mut Vec<Action>) {
+    pub(super) fn actions(&self, tables: &Tables, reduced: &Reduced, actions: &mut Vec<Action>) {
         let config = &tables.cast.config;
         for (number, request) in config.requests.iter().enumerate() {
             let node = config.participants + request.coordinator;
@@ -122,8 +147,8 @@ impl State {
                 }
                 continue;
             }
-            let messages = tables.messages(self.soups[node]);
-            for message in messages.iter().filter(|_| view.takes_messages()) {
+            let moves = reduced.moves(tables, place(node), self.nodes[node], self.soups[node]);
+            for message in &moves.steps {
                 let from = usize::from(tables.message(*message).from);
                 if self.cut & pair(from, node) == 0 {
                     actions.push(Action::Deliver(place(node), *message));
@@ -181,10 +206,19 @@ impl State {
 
     fn may_wake(&self, tables: &Tables, node: usize) -> bool {
         let config = &tables.cast.config;
+        let may_suspect = match config.patience {
+            Patience::Any => true,
+            Patience::Real => !self.waits_for_the_well(tables, node),
+            Patience::WrongOnce => self.suspicions == 0 || !self.waits_for_the_well(tables, node),
+        };
+        may_suspect && config.wakes_max.is_none_or(|most| self.wakes[node] < most)
+    }
+
+    /// Whether the node waits for the answer of a sponsor that is up and can be reached.
+    fn waits_for_the_well(&self, tables: &Tables, node: usize) -> bool {
         let waits_for = tables.view(self.nodes[node]).waits_for;
         let well = |other: usize| waits_for & (1 << other) != 0 && self.can_connect(tables, node, other);
-        let is_wrong = config.patience == Patience::Real && (0..tables.cast.nodes()).any(well);
-        !is_wrong && config.wakes_max.is_none_or(|most| self.wakes[node] < most)
+        (0..tables.cast.nodes()).any(well)
     }
 
     /// A request waits for those that come before it, and for the answers that its watermark claims.
@@ -238,6 +272,11 @@ impl State {
             }
             Action::Sync(node) => drop(next.apply(tables, reduced, usize::from(node), Event::Sync)),
             Action::Wake(node) => {
+                if tables.cast.config.patience == Patience::WrongOnce
+                    && self.waits_for_the_well(tables, usize::from(node))
+                {
+                    next.suspicions += 1;
+                }
                 next.apply(tables, reduced, usize::from(node), Event::Wake);
                 if tables.cast.config.wakes_max.is_some() {
                     next.wakes[usize::from(node)] += 1;
@@ -257,12 +296,14 @@ impl State {
             }
             Action::Restore(one, two) => next.cut &= !pair(usize::from(one), usize::from(two)),
         }
-        let next = next.reduced(tables, reductions);
+        let same_phase = std::ptr::eq(reductions.at(tables, self), reductions.at(tables, &next));
+        let next =
+            if same_phase { next.settled(tables, reductions) } else { next.reduced(tables, reductions) };
         (next != *self).then_some(next)
     }
 
     fn forget_spent(&mut self, tables: &Tables, reduced: &Reduced) {
-        let Reduced { alike, spent } = reduced;
+        let Reduced { alike, spent, .. } = reduced;
         for node in 0..tables.cast.nodes() {
             self.soups[node] = spent.left(tables, alike, self.nodes, place(node), self.soups[node]);
         }
@@ -283,8 +324,74 @@ impl State {
             *local = reduced.alike.local(*local);
             *soup = reduced.alike.soup(tables, *soup);
         }
+        self.settled(tables, reductions)
+    }
+
+    /// The same state with everything said that is said at once, and without what is spent. Its nodes and messages are
+    /// those that stand for all.
+    fn settled(mut self, tables: &Tables, reductions: &Reductions) -> State {
+        let reduced = reductions.at(tables, &self);
+        if tables.cast.config.reduce.replies {
+            while self.reply(tables, reduced) {}
+        }
         self.forget_spent(tables, reduced);
         self
+    }
+
+    /// Every node says what it says without becoming anything else; whether anything of it was new.
+    fn reply(&mut self, tables: &Tables, reduced: &Reduced) -> bool {
+        let before = (self.soups, self.answers);
+        for node in 0..tables.cast.nodes() {
+            let moves = reduced.moves(tables, place(node), self.nodes[node], self.soups[node]);
+            for (from, step) in &moves.replies {
+                if self.cut & pair(usize::from(*from), node) == 0 {
+                    self.note(tables, step);
+                }
+            }
+        }
+        before != (self.soups, self.answers)
+    }
+
+    /// What a step says.
+    fn note(&mut self, tables: &Tables, step: &Step) {
+        tables.note_figures(step);
+        self.flaws |= step.flaws;
+        self.said_committed |= step.said_committed;
+        self.said_aborted |= step.said_aborted;
+        for (to, message) in &step.sent {
+            let soup = self.soup_mut(*to);
+            *soup = tables.with(*soup, *message);
+        }
+    }
+
+    /// What decides, with what was said, how it can go on: the fingerprint of everything else.
+    pub(super) fn key(&self) -> u64 {
+        let counts = (
+            self.requested,
+            self.coordinator_crashes,
+            self.participant_crashes,
+            self.cuts,
+            self.wakes,
+            self.suspicions,
+        );
+        // Eight connections to a word: their number decides how long a key takes.
+        let connections = self
+            .connections
+            .as_flattened()
+            .chunks(8)
+            .map(|chunk| chunk.iter().fold(0_u64, |word, connection| word << 8 | *connection as u64));
+        let mut words = [0; (NODES_MAX * NODES_MAX).div_ceil(8)];
+        words.iter_mut().zip(connections).for_each(|(word, eight)| *word = eight);
+        fingerprint(&(self.nodes, words, self.cut, counts, self.flaws))
+    }
+
+    pub(super) fn said(&self) -> Said {
+        Said {
+            soups: self.soups,
+            answers: self.answers,
+            committed: self.said_committed,
+            aborted: self.said_aborted,
+        }
     }
 
     /// A node notices what has become of a connection, if anything has.
@@ -334,13 +441,7 @@ impl State {
             None => tables.step(node, self.nodes[node], event),
         };
         self.nodes[node] = step.next;
-        self.flaws |= step.flaws;
-        self.said_committed |= step.said_committed;
-        self.said_aborted |= step.said_aborted;
-        for (to, message) in &step.sent {
-            let soup = self.soup_mut(*to);
-            *soup = tables.with(*soup, *message);
-        }
+        self.note(tables, &step);
         step
     }
 

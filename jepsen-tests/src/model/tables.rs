@@ -5,7 +5,9 @@
 
 use super::{
     cast::{CLIENT, Cast},
+    fast::FastMap,
     local::{Flaw, Input, Local},
+    sights,
     view::{Bits, NodeView, SaidView},
     wire,
 };
@@ -13,7 +15,10 @@ use assent_protocol::{ids::Peer, message::Message};
 use std::{
     collections::{BTreeSet, HashMap},
     hash::Hash,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 /// A node with everything that it holds.
@@ -58,6 +63,8 @@ pub(super) struct Step {
     pub(super) said_aborted: Bits,
     /// Bits of [`Flaw`].
     pub(super) flaws: u8,
+    /// Which figures of interest rise ([`sights::figures`]).
+    pub(super) figures: u32,
 }
 
 struct Numbered<T> {
@@ -96,9 +103,9 @@ pub(super) struct Tables {
     locals: RwLock<Seen<Local, NodeView>>,
     messages: RwLock<Numbered<Envelope>>,
     soups: RwLock<Seen<Vec<MessageId>, SaidView>>,
-    steps: RwLock<HashMap<(u8, LocalId, Event), Arc<Step>>>,
-    with: RwLock<HashMap<(SoupId, MessageId), SoupId>>,
-    figures: RwLock<BTreeSet<String>>,
+    steps: RwLock<FastMap<(u8, LocalId, Event), Arc<Step>>>,
+    with: RwLock<FastMap<(SoupId, MessageId), SoupId>>,
+    risen: AtomicU32,
     flaws: RwLock<BTreeSet<(Flaw, String)>>,
 }
 
@@ -119,7 +126,7 @@ impl Tables {
             soups: RwLock::new((Numbered::new(), Vec::new())),
             steps: RwLock::default(),
             with: RwLock::default(),
-            figures: RwLock::default(),
+            risen: AtomicU32::new(0),
             flaws: RwLock::default(),
         };
         assert_eq!(tables.soup(Vec::new()), tables.no_messages());
@@ -197,6 +204,17 @@ impl Tables {
         with
     }
 
+    /// Whether the one set has everything that the other has.
+    pub(super) fn includes(&self, one: SoupId, other: SoupId) -> bool {
+        if one == other || other == self.no_messages() {
+            return true;
+        }
+        let soups = read(&self.soups);
+        let (one, other) = (&soups.0.values[one as usize], &soups.0.values[other as usize]);
+        let mut rest = one.iter();
+        other.len() < one.len() && other.iter().all(|message| rest.any(|has| has == message))
+    }
+
     /// What an event does to a node.
     pub(super) fn step(&self, node: usize, local: LocalId, event: Event) -> Arc<Step> {
         let place = u8::try_from(node).expect("there are few nodes");
@@ -205,10 +223,7 @@ impl Tables {
             return known.clone();
         }
         let stepped = self.local(local).step(&self.cast, node, &self.input(event));
-        if !stepped.figures.is_empty() {
-            let role = if self.cast.is_participant(node) { "participant" } else { "coordinator" };
-            write(&self.figures).extend(stepped.figures.iter().map(|figure| format!("{role} {figure}")));
-        }
+        let figures = sights::figures(self.cast.is_participant(node), &stepped.figures);
         let mut flaws = 0;
         for (flaw, words) in stepped.flaws {
             flaws |= 1 << flaw as u8;
@@ -227,6 +242,7 @@ impl Tables {
             said_committed: said.committed,
             said_aborted: said.aborted,
             flaws,
+            figures,
         });
         write(&self.steps).insert(key, step.clone());
         step
@@ -261,9 +277,16 @@ impl Tables {
         }
     }
 
-    /// Which of the machines' figures have risen in any step.
-    pub(super) fn figures(&self) -> BTreeSet<String> {
-        read(&self.figures).clone()
+    /// A step was made, not only looked at to see what nodes could become.
+    pub(super) fn note_figures(&self, step: &Step) {
+        if step.figures & !self.risen() != 0 {
+            self.risen.fetch_or(step.figures, Ordering::Relaxed);
+        }
+    }
+
+    /// Which figures of interest have risen, a bit for each.
+    pub(super) fn risen(&self) -> u32 {
+        self.risen.load(Ordering::Relaxed)
     }
 
     /// What was wrong in any step, in words.

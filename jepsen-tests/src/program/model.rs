@@ -4,7 +4,17 @@ use super::{Failure, Output, Status, progress::Progress};
 use assent_lab::model::{self, ModelConfig, Report, configurations};
 use clap::Args;
 use serde::Serialize;
-use std::{fmt, num::NonZeroUsize, thread, time::Instant};
+use std::{
+    fmt,
+    num::NonZeroUsize,
+    panic::resume_unwind,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Instant,
+};
 
 pub(crate) const HELP: &str = "\
 Searches all states of each configuration, or as many as its bound allows, and prints a trace to the first that breaks a
@@ -22,7 +32,7 @@ const LIVENESS: &str = "a fair continuation decides everything";
 /// Which searches.
 #[derive(Debug, Args)]
 pub(crate) struct ModelArgs {
-    /// Also the configurations that take minutes and gigabytes each
+    /// Also the configurations that take minutes each
     #[arg(long)]
     deep: bool,
     /// Only configurations whose name holds this
@@ -31,9 +41,9 @@ pub(crate) struct ModelArgs {
     /// Only tell what would be searched
     #[arg(long)]
     list: bool,
-    /// How many threads search [default: one for each core]
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    /// How many are searched at the same time, each in a thread and memory of its own
+    #[arg(long, value_name = "N", default_value = "1")]
+    threads: NonZeroUsize,
 }
 
 /// What one search came to.
@@ -66,18 +76,29 @@ pub(crate) fn run(args: &ModelArgs, output: Output) -> Result<Status, Failure> {
         }
         return Ok(Status::Holds);
     }
-    let threads = args.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let mut worst = Status::Holds;
     let progress = Progress::new("searches", configurations.len() as u64, output);
-    for (done, config) in (0..).zip(configurations) {
-        progress.at(done, || config.name.to_owned());
-        let began = Instant::now();
-        let name = config.name;
-        let report = model::check(&ModelConfig { threads, ..config });
-        let (searched, status) = Searched::new(name, report, began.elapsed().as_secs_f64());
-        progress.suspended(|| output.print(&searched))?;
-        worst = worst.or(status);
-    }
+    let next = AtomicUsize::new(0);
+    let ended = Mutex::new((0, Status::Holds));
+    let search = || -> Result<(), Failure> {
+        while let Some(config) = configurations.get(next.fetch_add(1, Ordering::SeqCst)) {
+            let began = Instant::now();
+            let report = model::check(config);
+            let (searched, status) = Searched::new(config.name, report, began.elapsed().as_secs_f64());
+            let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+            ended.0 += 1;
+            ended.1 = ended.1.or(status);
+            progress.at(ended.0, || config.name.to_owned());
+            progress.suspended(|| output.print(&searched))?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..args.threads.get()).map(|_| scope.spawn(search)).collect();
+        let done =
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        done.collect::<Result<(), Failure>>()
+    })?;
+    let worst = ended.into_inner().unwrap_or_else(PoisonError::into_inner).1;
     Ok(worst)
 }
 

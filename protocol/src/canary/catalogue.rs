@@ -78,7 +78,7 @@ catalogue! {
     /// The pledge was told to one that concludes a commit.
     VetoRefusalIgnored "veto-refusal-ignored" R3 Machine
         "a coordinator says aborted though its veto was refused because of a pledge";
-    /// What was asked of an earlier attempt is taken for an answer to the later one.
+    /// What answers an earlier attempt is taken for an answer to the later one: a read is told half of a transaction.
     AttemptReused "attempt-reused" R3 Machine "a new attempt gets the number of the one before";
 
     /// A resolver was told the Yes and concludes a commit; the sponsor is told "aborted".

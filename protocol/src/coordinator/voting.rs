@@ -110,6 +110,16 @@ impl Coordinator {
         let Some(drive) = self.drives.get_mut(subject) else { return };
         let own = drive.sponsor;
         let Phase::Vetoing { answers, reason } = &mut drive.phase else { return };
+        let refuses = match &answered {
+            Answered::Queued(sponsor) => Some(*sponsor) != own,
+            Answered::Yes { sponsor, pledged } => *pledged || Some(*sponsor) != own,
+            Answered::Expired => true,
+            Answered::Blank | Answered::Declined => false,
+        };
+        if !refuses {
+            // It answers a question from before the veto: what can be vetoed is aborted, and says so.
+            return;
+        }
         answers.insert(node, answered);
         let foreign = answers.values().filter_map(Answered::sponsor).find(|sponsor| Some(*sponsor) != own);
         let pledged = answers.values().any(|answer| matches!(answer, Answered::Yes { pledged: true, .. }));

@@ -189,7 +189,7 @@ enum Stage {
         /// Who answered so far that it holds a Yes, or nothing that decides.
         answered: BTreeSet<NodeId>,
     },
-    /// Has pledged, and asks the others to pledge or fence.
+    /// Asks the others to pledge or fence.
     Resolving {
         /// Who is asked.
         asked: BTreeSet<NodeId>,

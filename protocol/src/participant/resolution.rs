@@ -1,7 +1,7 @@
 //! Learning an outcome that the coordinator did not tell: the sponsor first, then the other participants (R4, R5, R6).
 //!
 //! A vote that has aged asks its sponsor. Where the sponsor is gone: peek at all the others; a known outcome ends it;
-//! when all have answered, or one that has no vote, pledge one's own Yes and ask them to pledge or fence.
+//! when all have answered, or one that has no vote, ask them to pledge or fence.
 
 use super::{Due, Entry, InDoubt, Participant, Stage, Turn};
 use crate::{
@@ -170,11 +170,9 @@ impl Participant {
         }
     }
 
-    /// Pledges this participant's own Yes before it can conclude anything (R5), and asks the others.
-    fn become_resolving<S: Store>(&mut self, txn: &TxnId, asked: BTreeSet<NodeId>, turn: &mut Turn<'_, S>) {
-        if !broken(Canary::ResolverWithoutPledge) {
-            self.pledge(txn, turn);
-        }
+    /// Asks the others to pledge or fence. Its own Yes stays open to a veto until it concludes: its sponsor may be well, and
+    /// end what those that are asked never answer. The record of a commit, durable before it is told, is its pledge (R5).
+    fn become_resolving<S>(&mut self, txn: &TxnId, asked: BTreeSet<NodeId>, turn: &mut Turn<'_, S>) {
         if let Some(Entry::InDoubt(doubt)) = self.entries.get_mut(txn) {
             doubt.stage = Stage::Resolving { asked, pledged: BTreeSet::new() };
         }

@@ -18,6 +18,11 @@ impl Options {
         } else {
             options.draw_network(random);
             options.draw_nodes(random);
+            // A stream of its own: whether a seed is one of these changes nothing of the others.
+            let random = &mut Random::new(seed ^ 0xec40);
+            if random.chance(60) {
+                options.draw_echoes(random);
+            }
         }
         options.draw_mail(&mut Random::new(seed ^ 0x6d61_696c));
         options
@@ -150,6 +155,34 @@ impl Options {
         self.partitions = maybe(random, 250, 3);
         self.flaps = maybe(random, 200, 3);
         self.silent_per_mille = maybe(random, 300, 600);
+    }
+
+    /// Every node lives, and the network does its worst: most messages come twice and out of turn, many when the attempt that
+    /// they answer has long been given up for another. Clients whose clocks are apart meet on few records, so that
+    /// attempts are given up all the time: the older take locks away from the younger.
+    fn draw_echoes(&mut self, random: &mut Random) {
+        let Options { seed, coordinators, participants, .. } = *self;
+        *self = Options {
+            coordinators: coordinators.min(2),
+            participants: participants.clamp(2, 3),
+            clients: 4,
+            processes: 2 + random.below(3),
+            requests: 30,
+            think_us_max: *random.pick(&[500, 5_000]),
+            deadline_ms_max: 4_000,
+            deadline_ms_min: 500,
+            patience_ms_max: 1_500,
+            ms_of_faults: 6_000,
+            delay_us_max: *random.pick(&[500, 2_000, 2_000, 10_000]),
+            late_per_mille: 50 + random.below(300),
+            reorder_per_mille: 500 + random.below(500),
+            duplicate_per_mille: 200 + random.below(700),
+            repeat_per_mille: random.below(300),
+            wall_skew_ms_max: *random.pick(&[500, 120_000, 120_000]),
+            sync_us_max: *random.pick(&[50, 300, 3_000]),
+            retry_ms: *random.pick(&[10, 40, 100]),
+            ..Options::calm(seed)
+        };
     }
 
     fn draw_nodes(&mut self, random: &mut Random) {
