@@ -218,7 +218,7 @@ impl Link {
                 self.changed.notify_waiters();
             }
             Event::Down { peer: Peer::Node(node) } => self.routes(|routes| routes.on_down(node)),
-            Event::Messages { peer: Peer::Node(node), messages } => {
+            Event::Messages { peer: Peer::Node(node), messages, .. } => {
                 self.routes(|routes| routes.on_messages(node, messages));
             }
             // A client takes no connections: nobody is a client to it.

@@ -76,7 +76,7 @@ impl Stage {
 
     /// A coordinator says something by itself.
     pub(crate) fn say(&self, node: NodeId, message: Message) {
-        self.event(Event::Messages { peer: Peer::Node(node), messages: vec![message] });
+        self.event(Event::Messages { peer: Peer::Node(node), messages: vec![message], arrived: std::time::Instant::now() });
     }
 
     fn event(&self, event: Event) {

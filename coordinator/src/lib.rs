@@ -160,7 +160,8 @@ impl Node {
                 }
                 self.handle(now, Input::Down(peer));
             }
-            Event::Messages { peer, messages } => {
+            Event::Messages { peer, messages, arrived } => {
+                self.spans.record_queued(arrived);
                 for message in messages {
                     match message {
                         Message::Query { request, query } => self.answer(peer, request, &query),

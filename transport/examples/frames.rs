@@ -73,7 +73,7 @@ async fn serve(dir: &Path, mtu: u16) -> Outcome<()> {
     let (endpoint, mut events) = start(dir, "coordinator-server", true, mtu).await?;
     let answer = "x".repeat(90);
     while let Some(event) = events.recv().await {
-        let Event::Messages { peer, messages } = event else { continue };
+        let Event::Messages { peer, messages, .. } = event else { continue };
         for message in messages {
             let Message::Query { request, .. } = message else { continue };
             endpoint.send(peer, &Message::Reply { request, reply: Reply::Refused(answer.clone()) })?;

@@ -14,7 +14,7 @@ use crate::{
 };
 use assent_protocol::{codec, ids::Peer, message::Message};
 use quinn::{ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, StoppedError, WriteError};
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 /// A connection, for as long as it is up.
 pub(crate) struct Connection {
@@ -188,7 +188,7 @@ async fn hand_up(
     };
     shared.meters.received(messages.len(), bytes);
     if !messages.is_empty() {
-        let event = Event::Messages { peer: connection.peer, messages };
+        let event = Event::Messages { peer: connection.peer, messages, arrived: Instant::now() };
         shared.events.send(event).await.map_err(|_| End::Abandoned)?;
     }
     verdict

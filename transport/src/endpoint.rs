@@ -30,7 +30,7 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -60,6 +60,8 @@ pub enum Event {
         peer: Peer,
         /// At least one.
         messages: Vec<Message>,
+        /// When they had been read and decoded: from then on they wait for whoever takes events.
+        arrived: Instant,
     },
 }
 

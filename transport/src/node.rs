@@ -38,24 +38,36 @@ impl Clock {
     }
 }
 
-/// Histograms of a machine's spans, as `assent_<role>_<span>_seconds`.
-pub struct SpanMeters(Vec<(Span, metrics::Histogram)>);
+/// Histograms of how long things took in a node: a machine's spans, as `assent_<role>_<span>_seconds`, and how long its
+/// inputs waited for their turn, as `assent_<role>_queue_seconds`.
+pub struct SpanMeters {
+    spans: Vec<(Span, metrics::Histogram)>,
+    queue: metrics::Histogram,
+}
 
 impl SpanMeters {
     /// The meters of a role. Call it after the recorder is installed.
     pub fn new(role: &'static str) -> SpanMeters {
         let meter =
             |span: Span| (span, metrics::histogram!(format!("assent_{role}_{}_seconds", span.name())));
-        SpanMeters(Span::ALL.map(meter).into())
+        let queue = metrics::histogram!(format!("assent_{role}_queue_seconds"));
+        SpanMeters { spans: Span::ALL.map(meter).into(), queue }
     }
 
     /// Records spans, given in microseconds.
     pub fn record(&self, spans: impl Iterator<Item = (Span, u64)>) {
         for (span, us) in spans {
-            if let Some((_, meter)) = self.0.iter().find(|(known, _)| *known == span) {
+            if let Some((_, meter)) = self.spans.iter().find(|(known, _)| *known == span) {
                 meter.record(us as f64 / 1e6);
             }
         }
+    }
+}
+
+impl SpanMeters {
+    /// A turn takes messages that arrived then.
+    pub fn record_queued(&self, arrived: Instant) {
+        self.queue.record(arrived.elapsed());
     }
 }
 

@@ -207,7 +207,7 @@ impl Line {
                 state.up.remove(&node);
                 state.waiting.retain(|_, (asked, _)| *asked != node);
             }),
-            Event::Messages { peer: Peer::Node(node), messages } => self.state(|state| {
+            Event::Messages { peer: Peer::Node(node), messages, .. } => self.state(|state| {
                 for message in messages {
                     if let Some(request) = answered(&message)
                         && state.waiting.get(&request).is_some_and(|(asked, _)| *asked == node)

@@ -135,7 +135,7 @@ impl Process {
         loop {
             match self.event().await {
                 Event::Up { peer, .. } => return peer,
-                Event::Messages { peer, messages } => self.keep(peer, messages),
+                Event::Messages { peer, messages, .. } => self.keep(peer, messages),
                 Event::Down { .. } => {}
             }
         }
@@ -146,7 +146,7 @@ impl Process {
         loop {
             match self.event().await {
                 Event::Down { peer } => return peer,
-                Event::Messages { peer, messages } => self.keep(peer, messages),
+                Event::Messages { peer, messages, .. } => self.keep(peer, messages),
                 Event::Up { peer, .. } => panic!("{peer:?} came up where a Down was expected"),
             }
         }
@@ -155,7 +155,7 @@ impl Process {
     pub(crate) async fn message(&mut self) -> (Peer, Message) {
         while self.waiting.is_empty() {
             match self.event().await {
-                Event::Messages { peer, messages } => self.keep(peer, messages),
+                Event::Messages { peer, messages, .. } => self.keep(peer, messages),
                 Event::Up { .. } => {}
                 Event::Down { peer } => panic!("{peer:?} went down where a message was expected"),
             }
@@ -173,7 +173,7 @@ impl Process {
         let endpoint = self.endpoint.clone();
         tokio::spawn(async move {
             while let Some(event) = self.events.recv().await {
-                let Event::Messages { peer, messages } = event else { continue };
+                let Event::Messages { peer, messages, .. } = event else { continue };
                 for message in messages {
                     if let Message::Query { request, .. } = message {
                         let _ = self.endpoint.send(peer, &reply(request, "here"));
