@@ -149,7 +149,8 @@ pub(crate) fn check(evidence: &Evidence, plan: &Plan) -> Account {
     }
     if account.charged_cents != account.shipped_cents {
         let (charged, shipped) = (account.charged_cents, account.shipped_cents);
-        account.wrong(format!("{charged} cents were charged, for goods of {shipped} cents"));
+        // First, since the report shows only so many.
+        account.differences.insert(0, format!("{charged} cents were charged, for goods of {shipped} cents"));
     }
     for (what, count) in [
         ("messages wait", evidence.waiting),
