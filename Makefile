@@ -10,7 +10,7 @@ ASSENT := $(CARGO_TARGET_DIR)/release/assent
 SECONDS_PER_RUN ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-long canaries simulate lab campaign history lint deny verify fix bench real-data doc
+.PHONY: help setup build demo orders test test-long canaries simulate lab campaign history lint deny verify fix bench real-data doc
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -23,6 +23,11 @@ build: setup ## Build the program
 
 demo: build ## Watch a university enrol while nodes are killed, and have everything verified
 	$(ASSENT) demo
+
+ORDERS ?= 3000
+orders: build ## Process $ORDERS orders of widgets while every process is killed, and account for every widget and cent
+	$(CARGO) build $(FLAGS) -p assent-client --example orders
+	$(CARGO_TARGET_DIR)/release/examples/orders --assent $(ASSENT) --orders $(ORDERS) $(ORDERS_OPTIONS)
 
 test: setup ## Run all tests
 	$(CARGO) test $(FLAGS) --workspace
