@@ -18,7 +18,12 @@ use assent_client::{
     mail::{Delivery, MailboxSettings, NewMessage, Processor, ProcessorConfig},
 };
 use stage::{Failure, Fury, LEASE, Progress, Random, Stage};
-use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 const REDUCERS: usize = 8;
 const WORDS_PER_CHUNK: usize = 200;
@@ -137,7 +142,7 @@ async fn play(stage: Arc<Stage>) -> Result<(), Failure> {
         );
     }
     let differ = |word: &&String| expected.get(*word) != found.get(*word);
-    let wrong: Vec<_> = expected.keys().chain(found.keys()).filter(differ).collect();
+    let wrong: BTreeSet<&String> = expected.keys().chain(found.keys()).filter(differ).collect();
     if let Some(first) = wrong.first() {
         let (expected, found) = (expected.get(*first), found.get(*first));
         return Err(

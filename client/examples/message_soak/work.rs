@@ -144,7 +144,7 @@ async fn send_lane(client: Client, flow: Flow, lane: u64) -> Result<(), Failure>
         // Refused if another sender was here; its record says where it is now.
         next = stage::commit(&client, &step).await.ok().map(|_| sent + more);
         // Looking costs more than sending one.
-        if (sent / flow.batch) % 16 == 0 {
+        if (sent / flow.batch).is_multiple_of(16) {
             while depth(&client).await > DEPTH_HIGH {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
