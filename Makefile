@@ -90,7 +90,7 @@ word-count: setup ## Count $WORDS words, or those of the file $TEXT, by map and 
 
 MESSAGES ?= 100000
 BATCH ?= 128
-PAUSE_MS ?= 2000
+PAUSE_MS ?= 500
 message-soak: setup ## Send $MESSAGES over two hops while everything is killed, and count each; $BATCH of them in one transaction
 	MESSAGES=$(MESSAGES) BATCH=$(BATCH) PASS_BATCH=$(BATCH) PAUSE_MS=$(PAUSE_MS) \
 		$(CARGO) test $(FLAGS) -p assent --test message_soak
