@@ -10,10 +10,10 @@ ASSENT := $(CARGO_TARGET_DIR)/release/assent
 SECONDS_PER_RUN ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo orders test test-long canaries simulate lab campaign history lint deny verify fix bench real-data doc
+.PHONY: help setup build demo orders waitlist word-count message-soak test test-long canaries simulate lab campaign history lint deny verify fix bench real-data doc
 
 help: ## List what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: ## Check for what the build needs, and install it where that is possible
 	@sh scripts/setup.sh
@@ -83,6 +83,22 @@ bench: build ## Measure enrolments per second with 1, 16, 64 and 256 clients, an
 DATA ?= ../shared/data
 real-data: build ## Import real enrolment data from $DATA, calm and under kills, and compare every count
 	@sh scripts/real-data.sh $(ASSENT) $(DATA)
+
+# Tests that are whole programs; as tests they are small.
+ROUNDS ?= 3
+waitlist: setup ## Have students wait for full courses while everything is killed $ROUNDS times, and check every place and notice
+	ROUNDS=$(ROUNDS) $(CARGO) test $(FLAGS) -p assent --test waitlist
+
+WORDS ?= 200000
+word-count: setup ## Count $WORDS words, or those of the file $TEXT, by map and reduce while everything is killed, and compare
+	WORDS=$(WORDS) TEXT='$(abspath $(TEXT))' $(CARGO) test $(FLAGS) -p assent --test word_count
+
+MESSAGES ?= 100000
+BATCH ?= 128
+PAUSE_MS ?= 500
+message-soak: setup ## Send $MESSAGES over two hops while everything is killed, and count each; $BATCH of them in one transaction
+	MESSAGES=$(MESSAGES) BATCH=$(BATCH) PASS_BATCH=$(BATCH) PAUSE_MS=$(PAUSE_MS) \
+		$(CARGO) test $(FLAGS) -p assent --test message_soak
 
 doc: setup ## Build the documentation of all crates
 	$(CARGO) doc $(FLAGS) --workspace --no-deps
