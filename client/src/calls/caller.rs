@@ -73,7 +73,7 @@ pub struct CallerFigures {
     pub confirmed: u64,
 }
 
-/// Calls services. Clones share one mailbox for replies.
+/// Calls services. Clones share one mailbox for replies, which is left behind by who does not [`close`](Caller::close).
 ///
 /// ```no_run
 /// use assent_client::{Client, calls::{CallError, CallOptions, Caller, CallerConfig, join_all}};

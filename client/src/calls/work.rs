@@ -28,8 +28,8 @@ use std::{
     time::Duration,
 };
 
-/// How long a call rests that only other instances can run.
-const PASS_ON: Duration = Duration::from_millis(100);
+/// How long a call rests that can't be run here, or not now.
+const LATER: Duration = Duration::from_millis(100);
 
 /// What one instance has.
 pub(super) struct Shared {
@@ -124,7 +124,7 @@ impl Job<'_> {
             match read(self.worker.client(), &self.record).await {
                 Ok(None) => {}
                 Ok(Some(_)) => return self.repeat().await,
-                Err(why) => return self.worker.fail(why).await,
+                Err(why) => return self.later(why).await,
             }
         }
         let Some(handler) = self.shared.methods.get(&self.call.method) else { return self.unknown().await };
@@ -222,16 +222,15 @@ impl Job<'_> {
 
     /// Gives the answer that was given before.
     async fn repeat(&self) -> Ended {
-        let read = match read(self.worker.client(), &self.record).await {
+        let remembered = match read(self.worker.client(), &self.record).await {
             Ok(Some(record)) => Answer::remembered(&record),
-            Ok(None) => Err("what was remembered of the call has just been confirmed".to_owned()),
-            Err(why) => Err(why),
-        };
-        let answer = match read {
-            Ok((asked, method, answer)) if asked == self.call.digest(self.delivery().payload()) => {
-                let _ = method;
-                answer
+            Ok(None) => {
+                return self.later("what was remembered of it has just been confirmed".to_owned()).await;
             }
+            Err(why) => return self.later(why).await,
+        };
+        let answer = match remembered {
+            Ok((asked, _, answer)) if asked == self.call.digest(self.delivery().payload()) => answer,
             Ok((_, method, _)) => Answer::Fault(Fault::IdReused { method }),
             Err(why) => return self.worker.fail(why).await,
         };
@@ -250,13 +249,11 @@ impl Job<'_> {
     async fn unknown(&self) -> Ended {
         let published = match read(self.worker.client(), self.shared.name.record()).await {
             Ok(record) => record.as_ref().map(methods_of).unwrap_or_default(),
-            Err(why) => return self.worker.fail(why).await,
+            Err(why) => return self.later(why).await,
         };
         if published.contains(&self.call.method.to_string()) {
             count(&self.shared.counts.passed_on);
-            // If that does not get there, its lease runs out.
-            let _ = self.worker.client().give_back(self.delivery(), Some(PASS_ON)).await;
-            return Ended::Lost;
+            return self.later("another instance has the method".to_owned()).await;
         }
         let fault = Answer::Fault(Fault::UnknownMethod { has: published.into_iter().collect() });
         match self.give(Transaction::new(), &fault).await {
@@ -269,6 +266,14 @@ impl Job<'_> {
             Given::Repeat => Ended::Lost,
             Given::Stale(abort) | Given::Refused(abort) => self.worker.fail(abort.to_string()).await,
         }
+    }
+
+    /// Gives the call back for a while. That does not count as a failed delivery: a node that is away makes no dead letters.
+    async fn later(&self, why: String) -> Ended {
+        tracing::debug!(call = %self.call.id, method = %self.call.method, why, "a call was given back");
+        // If that does not get there, its lease runs out.
+        let _ = self.worker.client().give_back(self.delivery(), Some(LATER)).await;
+        Ended::Lost
     }
 
     /// Finishes the message beside any transaction. Whoever can't be sure that it was this one must not go on.
