@@ -258,10 +258,8 @@ impl Inner {
             loop {
                 tokio::select! {
                     biased;
-                    answer = &mut hear => break match answer {
-                        Ok(answer) => Some(answer),
-                        Err(_) => None,
-                    },
+                    // None: the caller was closed.
+                    answer = &mut hear => break answer.ok(),
                     result = &mut sending, if !sent => match result {
                         Ok(()) => sent = true,
                         Err(error) => {
