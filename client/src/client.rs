@@ -16,6 +16,7 @@ use crate::{
     transaction::Transaction,
 };
 use assent_protocol::{
+    directory::Directory,
     ids::{ClientName, InvalidName, NodeId, RecordId, SessionId, Stamp, TxnId},
     message::{DEADLINE_MS_MAX, InDoubt, Intent},
     operation::RecordContent,
@@ -252,6 +253,11 @@ impl Client {
     /// Figures, asked of every node.
     pub async fn status(&self) -> Vec<NodeReply<Vec<(String, u64)>>> {
         self.nodes.status().await
+    }
+
+    /// Where records are.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.link.directory
     }
 
     /// What asks nodes directly.

@@ -23,12 +23,14 @@
 //! - [`Transaction`]: the builder, [`Outcome`]: how a call ends,
 //! - [`mail`]: messages that are part of their transaction, consumers, and [`mail::Processor`] for services that process
 //!   each message exactly once,
+//! - [`calls`]: typed methods of services that are found by name, at most, at least or exactly once,
 //! - [`registrar`]: students and courses, typed; it shows how a module of one's own is built on the rest,
 //! - [`json`]: transactions and outcomes as JSON, as the `assent` program speaks it,
 //! - [`Nodes`], [`NodeReply`], [`Report`]: what nodes say when they are asked directly, also without a session.
 //!
 //! Not here: what decides (the `protocol` crate), and how bytes travel (`transport`).
 
+pub mod calls;
 mod carrier;
 mod client;
 mod config;

@@ -17,7 +17,7 @@ mod consumer;
 mod delivery;
 mod error;
 mod new_message;
-mod processor;
+pub(crate) mod processor;
 mod settings;
 #[cfg(test)]
 mod tests;

@@ -32,7 +32,7 @@ use tokio::{
     task::{self, JoinError, JoinHandle, JoinSet},
     time::{sleep, timeout},
 };
-use working::{Ended, Worker};
+pub(crate) use working::{Ended, Tried, Worker};
 
 /// The first pause after a mailbox could not be asked; twice as long after each further one.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
@@ -135,7 +135,19 @@ impl Processor {
         R: Future<Output = Result<Transaction, E>> + Send + 'static,
         E: Display + Send + 'static,
     {
-        let mailbox = mailbox.named()?;
+        let function = Arc::new(function);
+        Ok(Processor::over(client, mailbox.named()?, config, move |worker| {
+            let function = Arc::clone(&function);
+            async move { worker.work(&*function).await }
+        }))
+    }
+
+    /// Starts with what does the whole work on one message.
+    pub(crate) fn over<W, R>(client: &Client, mailbox: Mailbox, config: ProcessorConfig, work: W) -> Processor
+    where
+        W: Fn(Worker) -> R + Send + Sync + 'static,
+        R: Future<Output = Ended> + Send + 'static,
+    {
         let shared = Arc::new(Shared {
             client: client.clone(),
             mailbox,
@@ -145,8 +157,8 @@ impl Processor {
         });
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(extend(Arc::downgrade(&shared)));
-        let task = tokio::spawn(run(Arc::clone(&shared), Arc::new(function), stopped));
-        Ok(Processor { stop, task, shared })
+        let task = tokio::spawn(run(Arc::clone(&shared), work, stopped));
+        Processor { stop, task, shared }
     }
 
     /// What it has done so far.
@@ -180,11 +192,10 @@ struct Crew {
     messages: HashMap<task::Id, Delivery>,
 }
 
-async fn run<F, R, E>(shared: Arc<Shared>, function: Arc<F>, mut stopped: watch::Receiver<bool>)
+async fn run<W, R>(shared: Arc<Shared>, work: W, mut stopped: watch::Receiver<bool>)
 where
-    F: Fn(Delivery, Transaction) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<Transaction, E>> + Send + 'static,
-    E: Display + Send + 'static,
+    W: Fn(Worker) -> R,
+    R: Future<Output = Ended> + Send + 'static,
 {
     let config = ConsumerConfig { lease: shared.config.lease, prefetch: 0 };
     let mut consumer = Consumer::new(shared.client.clone(), shared.mailbox.clone(), config);
@@ -203,7 +214,7 @@ where
                     Ok(deliveries) => {
                         pause = PAUSE_MIN;
                         for delivery in deliveries {
-                            crew.begin(&shared, &function, delivery);
+                            crew.begin(&shared, &work, delivery);
                         }
                     }
                     Err(error) => {
@@ -232,18 +243,16 @@ where
 }
 
 impl Crew {
-    fn begin<F, R, E>(&mut self, shared: &Arc<Shared>, function: &Arc<F>, delivery: Delivery)
+    fn begin<W, R>(&mut self, shared: &Arc<Shared>, work: &W, delivery: Delivery)
     where
-        F: Fn(Delivery, Transaction) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<Transaction, E>> + Send + 'static,
-        E: Display + Send + 'static,
+        W: Fn(Worker) -> R,
+        R: Future<Output = Ended> + Send + 'static,
     {
         let Some((position, lease)) = delivery.place() else { return };
         shared.counts.received(delivery.attempt() > 1);
         shared.running(|running| running.insert(position, lease));
         let worker = Worker { shared: Arc::clone(shared), delivery: delivery.clone() };
-        let function = Arc::clone(function);
-        let task = self.tasks.spawn(async move { worker.work(&*function).await });
+        let task = self.tasks.spawn(work(worker));
         self.messages.insert(task.id(), delivery);
     }
 

@@ -1,7 +1,8 @@
 //! One message, from its delivery to its end.
 
-use super::{Delivery, Shared};
+use super::{Delivery, ProcessorConfig, Shared};
 use crate::{
+    client::Client,
     handle::{Doubt, Handle},
     link::stamp_now,
     mail::calls::is_lost,
@@ -18,7 +19,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// How the work on one message ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Ended {
+pub(crate) enum Ended {
     /// It is committed with the acknowledgement.
     Processed,
     /// The delivery has failed, and why; the mailbox was told.
@@ -30,13 +31,16 @@ pub(super) enum Ended {
 }
 
 /// What came of a try to commit.
-enum Tried {
+pub(crate) enum Tried {
     Ended(Ended),
     /// A record had another version than the function required.
-    Stale(String),
+    Stale(Abort),
+    /// It will not commit, however often it is tried.
+    Refused(Abort),
 }
 
-pub(super) struct Worker {
+/// One message, and what can be done with it.
+pub(crate) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) delivery: Delivery,
 }
@@ -60,15 +64,26 @@ impl Worker {
             let transaction =
                 self.acknowledging(transaction).stamp(stamp).deadline(self.shared.config.deadline);
             match self.commit(transaction).await {
-                Tried::Ended(Ended::Failed(cause)) => return self.fail(cause).await,
                 Tried::Ended(ended) => return ended,
                 Tried::Stale(_) if reruns < self.shared.config.reruns_max => {
                     reruns += 1;
                     self.shared.counts.rerun();
                 }
-                Tried::Stale(cause) => return self.fail(cause).await,
+                Tried::Stale(abort) | Tried::Refused(abort) => return self.fail(abort.to_string()).await,
             }
         }
+    }
+
+    pub(crate) fn delivery(&self) -> &Delivery {
+        &self.delivery
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.shared.client
+    }
+
+    pub(crate) fn config(&self) -> &ProcessorConfig {
+        &self.shared.config
     }
 
     /// A function may have begun a transaction of its own: without the acknowledgement it would not be exactly once.
@@ -80,7 +95,8 @@ impl Worker {
         if acknowledges { transaction } else { transaction.acknowledge(&self.delivery) }
     }
 
-    async fn commit(&self, transaction: Transaction) -> Tried {
+    /// Tries until there is a definite answer, or none can be had any more.
+    pub(crate) async fn commit(&self, transaction: Transaction) -> Tried {
         let counts = &self.shared.counts;
         let client = &self.shared.client;
         let random = Random::new();
@@ -131,7 +147,7 @@ impl Worker {
     }
 
     /// Tells the mailbox that the delivery has failed. If that does not get there, the lease runs out, which is as much.
-    async fn fail(&self, cause: String) -> Ended {
+    pub(crate) async fn fail(&self, cause: String) -> Ended {
         if let Err(error) = self.shared.client.release(&self.delivery, &cause, None).await {
             let (mailbox, position) = (self.delivery.mailbox(), self.delivery.position());
             tracing::debug!(%mailbox, %position, %error, "a failed message could not be given back");
@@ -142,12 +158,12 @@ impl Worker {
 
 /// What an abort means for the message; none: it is tried again.
 fn concluded(abort: &Abort) -> Option<Tried> {
-    let failed = || Some(Tried::Ended(Ended::Failed(abort.to_string())));
+    let failed = || Some(Tried::Refused(abort.clone()));
     match &abort.reason {
         reason if is_lost(reason) => Some(Tried::Ended(Ended::Lost)),
         reason if reason.is_transient() => None,
         Reason::Aborted(_) => match abort.refusal() {
-            Some(refusal) if refusal.kind == RefusalKind::Version => Some(Tried::Stale(abort.to_string())),
+            Some(refusal) if refusal.kind == RefusalKind::Version => Some(Tried::Stale(abort.clone())),
             // An id of the past, or another cluster file: another try may do better, and is a delivery of its own.
             Some(_) | None => failed(),
         },
