@@ -76,7 +76,11 @@ impl Stage {
 
     /// A coordinator says something by itself.
     pub(crate) fn say(&self, node: NodeId, message: Message) {
-        self.event(Event::Messages { peer: Peer::Node(node), messages: vec![message], arrived: std::time::Instant::now() });
+        self.event(Event::Messages {
+            peer: Peer::Node(node),
+            messages: vec![message],
+            arrived: std::time::Instant::now(),
+        });
     }
 
     fn event(&self, event: Event) {

@@ -59,7 +59,11 @@ impl Carrier for Stage {
                     panic!("not asked here: {message:?}")
                 };
                 number_of(&mut answer, request_of(message));
-                let event = Event::Messages { peer: Peer::Node(NODE), messages: vec![answer], arrived: std::time::Instant::now() };
+                let event = Event::Messages {
+                    peer: Peer::Node(NODE),
+                    messages: vec![answer],
+                    arrived: std::time::Instant::now(),
+                };
                 self.events.try_send(event).expect("there is room");
             }
             Deed::Lose => {

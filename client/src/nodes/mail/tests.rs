@@ -92,7 +92,11 @@ async fn messages_for_a_call_that_was_dropped_are_given_back() {
     assert!(call.await.is_err());
     let Deed::Answer(mut answer) = received(1) else { panic!("it is an answer") };
     number_of(&mut answer, request_of(&stage.sent()[0]));
-    let event = Event::Messages { peer: Peer::Node(NODE), messages: vec![answer], arrived: std::time::Instant::now() };
+    let event = Event::Messages {
+        peer: Peer::Node(NODE),
+        messages: vec![answer],
+        arrived: std::time::Instant::now(),
+    };
     stage.events.try_send(event).expect("there is room");
     let given_back = async {
         while stage.sent().len() < 2 {
