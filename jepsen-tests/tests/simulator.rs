@@ -9,7 +9,7 @@
 use assent_lab::{
     history::{History, Kind, Value},
     random::Random,
-    simulator::{InvalidOptions, Mixed, Options, Progress, Summary, Sweep, run, shrink, trace},
+    simulator::{InvalidOptions, Messages, Mixed, Options, Progress, Summary, Sweep, run, shrink, trace},
     verdict::{Finding, Verdict},
     workload::{Completion, Invocation, Workload},
 };
@@ -137,6 +137,53 @@ const FAULTS: [&str; 27] = [
     "node gone",
     "hanging disk",
 ];
+
+/// What machines count of the ways that messages take.
+const MESSAGE_WAYS: [&str; 15] = [
+    "messages_released",
+    "messages_relayed",
+    "messages_relayed_again",
+    "messages_duplicates",
+    "messages_gaps",
+    "messages_stored",
+    "messages_refused_full",
+    "messages_redelivered",
+    "messages_acknowledged",
+    "messages_acknowledged_in_transactions",
+    "messages_failures",
+    "messages_died",
+    "messages_redriven",
+    "leases_expired",
+    "leases_lost",
+];
+
+#[test]
+fn messages_take_effect_as_often_as_was_promised_and_come_to_their_ends() {
+    if number("ASSENT_SEED").is_some() {
+        return;
+    }
+    let messages = |_| -> Box<dyn Workload> { Box::<Messages>::default() };
+    let seeds = number("ASSENT_SEEDS").unwrap_or(400);
+    let options = |seed| Options::drawn(seed);
+    let sweep = Sweep { seeds: 0..seeds, threads: threads(), options: &options, workload: &messages };
+    let swept = sweep.run(&|_: Progress| {});
+    println!(
+        "messages: {} seeds in {:.1} s; per second of a core {:.0} seeds, {:.0} messages\n{}",
+        swept.seeds,
+        swept.elapsed.as_secs_f64(),
+        swept.per_core_second(swept.seeds),
+        swept.per_core_second(swept.summary.figures.get("messages_stored").copied().unwrap_or(0)),
+        swept.summary
+    );
+    if let Some(failure) = swept.failure {
+        println!("as found: {failure}\nthe smallest that fails so:");
+        let failure = shrink(failure, &messages);
+        panic!("{}\n{failure}", failure.trace(messages(failure.seed)));
+    }
+    for way in MESSAGE_WAYS {
+        assert!(swept.summary.figures.get(way).is_some_and(|count| *count > 10), "hardly any {way}");
+    }
+}
 
 /// Each fault that lasts for ever, alone: everybody else goes on (`Lasting`).
 #[test]

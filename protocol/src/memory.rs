@@ -221,7 +221,11 @@ impl MailState {
         }
         RecoveredMail {
             waiting: self.waiting.iter().map(|((position, _), held)| (*position, held.clone())).collect(),
-            acknowledged: self.acknowledged.iter().map(|(mailbox, up_to)| (mailbox.clone(), *up_to)).collect(),
+            acknowledged: self
+                .acknowledged
+                .iter()
+                .map(|(mailbox, up_to)| (mailbox.clone(), *up_to))
+                .collect(),
             outgoing: self
                 .outgoing
                 .iter()

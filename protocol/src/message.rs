@@ -8,8 +8,8 @@
 use crate::{
     ids::{ClientName, NodeId, RecordId, Sequence, SessionId, Sponsor, Stamp, Subject, TxnId},
     mail::{
-        CAUSE_BYTES_MAX, DELAY_MS_MAX, DELIVERY_MAX, Envelope, LEASE_MS_MAX, LeaseId, Mailbox, MessageId, Position, Stored,
-        StreamSequence, WAIT_MS_MAX, relay,
+        CAUSE_BYTES_MAX, DELAY_MS_MAX, DELIVERY_MAX, Envelope, LEASE_MS_MAX, LeaseId, Mailbox, MessageId,
+        Position, Stored, StreamSequence, WAIT_MS_MAX, relay,
     },
     operation::{RecordContent, Results, Step},
     outcome::{AbortReason, Answer, Outcome},

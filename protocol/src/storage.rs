@@ -9,7 +9,10 @@ use crate::{
         ClientName, Digest, FieldName, Member, NodeId, RecordId, Sequence, SessionId, Sponsor, Stamp, TxnId,
         Version,
     },
-    mail::{Arrived, Envelope, Mailbox, MailboxMark, MessageId, MessageKey, Position, Stored, StreamSequence, VotePosition},
+    mail::{
+        Arrived, Envelope, Mailbox, MailboxMark, MessageId, MessageKey, Position, Stored, StreamSequence,
+        VotePosition,
+    },
     operation::{Results, Step, Value},
     outcome::Outcome,
 };
@@ -211,7 +214,8 @@ pub trait Store {
     /// A message in a mailbox.
     fn mail(&self, mailbox: &Mailbox, position: Position) -> Option<Stored>;
     /// At most `limit` dead letters of a mailbox, in order, after `after`.
-    fn dead_after(&self, mailbox: &Mailbox, after: Option<Position>, limit: usize) -> Vec<(Position, Stored)>;
+    fn dead_after(&self, mailbox: &Mailbox, after: Option<Position>, limit: usize)
+    -> Vec<(Position, Stored)>;
     /// Adds a write to the batch. Later reads see it.
     fn write(&mut self, write: Write);
 }

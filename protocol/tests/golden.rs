@@ -11,8 +11,8 @@ use assent_protocol::{
         Stamp, Subject, TxnId, Version,
     },
     mail::{
-        Arrived, Cause, Draft, Envelope, Failure, LeaseId, Mailbox, MailboxMark, MessageId, MessageKey, Position,
-        Stored, StreamSequence, VotePosition,
+        Arrived, Cause, Draft, Envelope, Failure, LeaseId, Mailbox, MailboxMark, MessageId, MessageKey,
+        Position, Stored, StreamSequence, VotePosition,
     },
     message::{
         Begin, Branch, Delivery, Finish, Held, InDoubt, Intake, Intent, LockStamp, Look, MailboxFigures,

@@ -265,6 +265,9 @@ catalogue! {
     AcknowledgedWithVote "acknowledged-with-vote" M5 Machine "a message is finished with the vote, not with the commit";
     /// Two consumers both take effect.
     LeaseNotChecked "lease-not-checked" M5 Machine "a transaction acknowledges whatever it names";
+    /// Nothing is sent to the mailbox any more.
+    StreamPausedForGood "stream-paused-for-good" M6 Machine
+        "an old word that a mailbox is full holds back a stream that has nothing to send then";
     /// The first one is overwritten.
-    DeadPlaceGiven "dead-place-given" M6 Machine "a restart gives the place of a dead letter to a new message";
+    DeadPlaceGiven "dead-place-given" M6 Machine "a restart gives the place of the last message again, though it may be a dead letter's";
 }

@@ -119,7 +119,9 @@ impl Plan {
         let same = |one: &Step, other: &Step| one.operation.record() == other.operation.record();
         // A message locks nothing: it waits in the outbox for whoever voted before.
         let locks = |step: &&Step| !matches!(step.operation, Operation::Send { .. });
-        if steps.iter().all(|step| locks(&step)) && steps.is_sorted_by(|one, other| one.operation.record() <= other.operation.record()) {
+        if steps.iter().all(|step| locks(&step))
+            && steps.is_sorted_by(|one, other| one.operation.record() <= other.operation.record())
+        {
             return Plan(steps.chunk_by(same).map(|steps| wanted(steps.iter(), store)).collect());
         }
         let mut steps: Vec<&Step> = steps.iter().filter(locks).collect();

@@ -164,13 +164,7 @@ impl MailboxState {
     }
 
     /// Takes a message at its place, after a restart.
-    pub fn restore(
-        &mut self,
-        position: Position,
-        key: Option<MessageKey>,
-        due: Option<Time>,
-        failed: u32,
-    ) {
+    pub fn restore(&mut self, position: Position, key: Option<MessageKey>, due: Option<Time>, failed: u32) {
         self.next = self.next.max(position.next());
         self.entries.insert(position, Entry { key: key.clone(), failed, state: State::Behind(due) });
         match key {
@@ -233,6 +227,8 @@ impl MailboxState {
     /// Somebody asks for messages. Says whether there was a place for it to wait.
     #[must_use]
     pub fn ask(&mut self, receiver: Receiver) -> bool {
+        // Asked twice, it waits once: what is given to the second would be heard by nobody.
+        self.take_receiver(receiver.peer, receiver.request);
         if self.receivers.len() >= RECEIVERS_MAX {
             return false;
         }
@@ -377,8 +373,7 @@ impl MailboxState {
                 other.dead
             ));
         }
-        // Places below the last one may be given again, but never one that is taken.
-        if other.next > self.next {
+        if other.next != self.next {
             return Err(alloc::format!("the next place is {}, and stored {}", self.next, other.next));
         }
         Ok(())

@@ -65,8 +65,7 @@ impl Outbox {
     pub fn recover_waiting(&mut self, position: VotePosition, envelope: Envelope) {
         self.next = self.next.max(position);
         let Some(line) = line(&envelope) else { return };
-        let place =
-            self.lines.entry(line).or_default().entry(position).or_insert(Place::Waiting(Vec::new()));
+        let place = self.lines.entry(line).or_default().entry(position).or_insert(Place::Waiting(Vec::new()));
         match place {
             Place::Waiting(envelopes) => envelopes.push(envelope),
             // One transaction has one outcome.

@@ -183,8 +183,7 @@ pub fn judge(
         return Judgement::Gap;
     }
     let here = (last.0 + 1 - first.0) as usize;
-    let held_as: Option<&MessageId> =
-        here.checked_sub(1).and_then(|place| Some(&envelopes.get(place)?.id));
+    let held_as: Option<&MessageId> = here.checked_sub(1).and_then(|place| Some(&envelopes.get(place)?.id));
     match (held_as, arrived) {
         (Some(id), Some(arrived)) if *id != arrived.id => Judgement::TheyLost,
         (_, _) => Judgement::Take { skip: here.min(envelopes.len()) },

@@ -79,7 +79,9 @@ pub(crate) fn read_request(verb: &str, mailbox: &str, words: &[&str]) -> Result<
             let max = option(options, "max").map_or(Ok(1), parsed)?;
             Message::Receive(Box::new(Receive { request, mailbox, max, lease_ms, wait_ms }))
         }
-        ("redrive", places) => Message::Manage { request, mailbox, what: Manage::Redrive(read_places(places)?) },
+        ("redrive", places) => {
+            Message::Manage { request, mailbox, what: Manage::Redrive(read_places(places)?) }
+        }
         ("purge", places) => Message::Manage { request, mailbox, what: Manage::Purge(read_places(places)?) },
         (verb, [position, lease, options @ ..]) => {
             let lease: LeaseId = parsed(lease)?;
@@ -120,8 +122,11 @@ fn stored(stored: &Stored) -> String {
             Cause::Failed(words) => words,
         })
         .collect();
-    let failed =
-        if stored.failed > 0 { format!(", failed {} ({})", stored.failed, causes.join(", ")) } else { String::new() };
+    let failed = if stored.failed > 0 {
+        format!(", failed {} ({})", stored.failed, causes.join(", "))
+    } else {
+        String::new()
+    };
     let due = if stored.due.0 > 0 { format!(", due at {} ms", stored.due.0 / 1000) } else { String::new() };
     format!("{}{failed}{due}", envelope(&stored.envelope))
 }
@@ -150,7 +155,12 @@ fn refusal(refusal: MailboxRefusal) -> &'static str {
 
 fn delivery(delivery: &Delivery) -> String {
     let lease = delivery.lease.map_or("for good".to_string(), |lease| format!("lease {lease}"));
-    format!("at {} {lease} delivery {}: {}", delivery.position, delivery.delivery, envelope(&delivery.envelope))
+    format!(
+        "at {} {lease} delivery {}: {}",
+        delivery.position,
+        delivery.delivery,
+        envelope(&delivery.envelope)
+    )
 }
 
 fn joined(parts: impl Iterator<Item = String>) -> String {
@@ -193,16 +203,22 @@ pub(crate) fn write(write: &Write) -> Option<String> {
             format!("{} waiting at vote {position}: {}", held.draft.mailbox, envelope(held))
         }
         Write::DeleteWaiting(position, id) => format!("{id} at vote {position} waits no more"),
-        Write::PutOutgoing(number, held) => format!("{} outgoing {number}: {}", held.draft.mailbox, envelope(held)),
+        Write::PutOutgoing(number, held) => {
+            format!("{} outgoing {number}: {}", held.draft.mailbox, envelope(held))
+        }
         Write::DeleteOutgoing(mailbox, number) => format!("{mailbox} outgoing {number} gone"),
         Write::PutAcknowledged(mailbox, number) => format!("{mailbox} acknowledged {number}"),
         Write::PutArrived(mailbox, source, arrived) => {
             format!("{mailbox} from {} arrived {} ({})", name(*source), arrived.last, arrived.id)
         }
         Write::PutMailbox(mailbox, mark) => format!("{mailbox} from {} to {}", mark.head, mark.next),
-        Write::PutMessage(position, held) => format!("{} message {position}: {}", held.mailbox(), stored(held)),
+        Write::PutMessage(position, held) => {
+            format!("{} message {position}: {}", held.mailbox(), stored(held))
+        }
         Write::DeleteMessage(mailbox, position) => format!("{mailbox} message {position} gone"),
-        Write::PutDead(position, held) => format!("{} dead letter {position}: {}", held.mailbox(), stored(held)),
+        Write::PutDead(position, held) => {
+            format!("{} dead letter {position}: {}", held.mailbox(), stored(held))
+        }
         Write::DeleteDead(mailbox, position) => format!("{mailbox} dead letter {position} gone"),
         _ => return None,
     })

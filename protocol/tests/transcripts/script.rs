@@ -100,7 +100,10 @@ impl Script {
             ("up", [one, two]) => self.stage()?.up(node(one)?, node(two)?),
             ("disk", [name, "full"]) => self.stage()?.accepting(node(name)?, false),
             ("disk", [name, "free"]) => self.stage()?.accepting(node(name)?, true),
-            ("receive" | "finish" | "release" | "extend" | "redrive" | "purge", [client, mailbox, rest @ ..]) => {
+            (
+                "receive" | "finish" | "release" | "extend" | "redrive" | "purge",
+                [client, mailbox, rest @ ..],
+            ) => {
                 let (mailbox, message) = mail::read_request(verb, mailbox, rest)?;
                 let to = self.stage()?.directory().locate(mailbox.record());
                 let client = ClientName::new(client).map_err(|wrong| format!("{wrong}"))?;

@@ -57,7 +57,12 @@ impl Store for Disk {
     fn mail(&self, mailbox: &Mailbox, position: Position) -> Option<Stored> {
         self.store.mail(mailbox, position)
     }
-    fn dead_after(&self, mailbox: &Mailbox, after: Option<Position>, limit: usize) -> Vec<(Position, Stored)> {
+    fn dead_after(
+        &self,
+        mailbox: &Mailbox,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Vec<(Position, Stored)> {
         self.store.dead_after(mailbox, after, limit)
     }
     fn write(&mut self, write: Write) {
@@ -224,7 +229,8 @@ impl Stage {
 
     /// What a participant's disk holds now, or held then: an older copy is put back.
     pub(crate) fn copy_disk(&mut self, id: NodeId, back: bool) -> Result<(), String> {
-        let Machine::Participant { disk, .. } = &mut self.nodes.get_mut(&id).ok_or("no such node")?.machine else {
+        let Machine::Participant { disk, .. } = &mut self.nodes.get_mut(&id).ok_or("no such node")?.machine
+        else {
             return Err("a coordinator has no disk".to_string());
         };
         if back {

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 /// How long it waits at a mailbox, in milliseconds.
 const WAIT_MS: u32 = 200;
 /// Leases when the faults are over, in milliseconds.
-const LEASE_HEALED_MS: u32 = 60_000;
+const LEASE_HEALED_MS: u32 = 5_000;
 /// How often it looks for dead letters, in microseconds.
 const REDRIVE_US: u64 = 400_000;
 /// Requests of one consumer at most: their numbers tell consumers apart.
@@ -66,9 +66,9 @@ impl Consumer {
         if self.stopped {
             return u64::MAX;
         }
-        let ready = self.inbox.iter().map(|(_, ready_us)| *ready_us);
+        // What it has waits for a process, which looks for itself.
         let said = self.finishes.values().map(|(due_us, _)| *due_us);
-        ready.chain(said).chain([self.receive_due_us, self.redrive_due_us]).min().unwrap_or(u64::MAX)
+        said.chain([self.receive_due_us, self.redrive_due_us]).min().unwrap_or(u64::MAX)
     }
 
     /// The node where its mailbox is, by its place.
@@ -87,7 +87,9 @@ impl Consumer {
         }
         if self.receive_due_us <= desk.now_us {
             let wanted = usize::from(self.taking.max).saturating_sub(self.inbox.len());
-            self.receive_due_us = desk.now_us + 1_000 * (u64::from(WAIT_MS) + desk.random.below(200)) + 4 * desk.options.delay_us_max;
+            self.receive_due_us = desk.now_us
+                + 1_000 * (u64::from(WAIT_MS) + desk.random.below(200))
+                + 4 * desk.options.delay_us_max;
             if wanted > 0 {
                 let lease_ms = match (self.taking.manner, desk.healed) {
                     (Manner::OnReceipt, _) => None,
@@ -132,7 +134,9 @@ impl Consumer {
     /// A participant has answered. Says whether there is something to do.
     pub(super) fn on_message(&mut self, message: Message, desk: &mut Desk<'_>) -> bool {
         match message {
-            Message::Received { request, deliveries } if self.receive.is_some_and(|(open, _)| open == request) => {
+            Message::Received { request, deliveries }
+                if self.receive.is_some_and(|(open, _)| open == request) =>
+            {
                 self.receive = None;
                 self.receive_due_us = desk.now_us + 1 + desk.random.below(2_000);
                 match deliveries {
@@ -194,8 +198,8 @@ impl Consumer {
             return;
         };
         let Some(lease) = delivery.lease else {
-            if !matches!(completion, Completion::Committed(_)) && desk.healed {
-                // Nobody else has it.
+            if matches!(completion, Completion::Aborted(_)) && desk.healed {
+                // Nobody else has it, and it has had no effect.
                 self.inbox.push_back((delivery, desk.now_us + 10_000));
             }
             return;
@@ -204,7 +208,7 @@ impl Consumer {
             (Manner::Plain, Completion::Committed(_)) => {
                 self.say(delivery.position, lease, Finish::Acknowledge, desk);
             }
-            (_, Completion::Aborted(_)) if desk.healed || desk.random.chance(600) => {
+            (_, Completion::Aborted(_) | Completion::Unknown) if desk.healed || desk.random.chance(600) => {
                 let how = Finish::Release { delay_ms: Some(5), cause: None };
                 self.say(delivery.position, lease, how, desk);
             }

@@ -110,12 +110,16 @@ fn check_counts(sent: &[Sent], effects: &Effects, sends_on: bool) -> Result<(), 
         }
         if message.mailbox == WORK && sends_on && at(SECOND) != count {
             let further = at(SECOND);
-            return Err(("half processed", format!("{value} took effect {count} times, and further on {further}")));
+            return Err((
+                "half processed",
+                format!("{value} took effect {count} times, and further on {further}"),
+            ));
         }
     }
     for (value, mailbox, key) in counts.keys() {
         let comes_from = |message: &&Sent| {
-            let there = message.mailbox == *mailbox || message.mailbox == WORK && sends_on && *mailbox == SECOND;
+            let there =
+                message.mailbox == *mailbox || message.mailbox == WORK && sends_on && *mailbox == SECOND;
             message.value == *value && message.key == *key && there
         };
         if !sent.iter().any(|message| comes_from(&message)) {
@@ -132,14 +136,16 @@ fn check_order(sent: &[Sent], effects: &Effects) -> Result<(), Wrong> {
             // Several take effect at the same time, or again.
             continue;
         }
-        let direct = |value: &i64| sent.iter().find(|message| message.value == *value && message.mailbox == *mailbox);
+        let direct =
+            |value: &i64| sent.iter().find(|message| message.value == *value && message.mailbox == *mailbox);
         let messages: Vec<&Sent> = values.iter().filter_map(direct).collect();
         for (place, second) in messages.iter().enumerate() {
             for first in &messages[..place] {
                 let overtaken = second.committed.is_some_and(|committed| committed < first.invoked)
                     || (second.invoked == first.invoked && second.value < first.value);
                 if first.from == second.from && overtaken {
-                    let words = format!("{} took effect before {}, which was sent first", first.value, second.value);
+                    let words =
+                        format!("{} took effect before {}, which was sent first", first.value, second.value);
                     return Err(("reordered", words));
                 }
             }

@@ -199,8 +199,13 @@ impl Workload for Messages {
 
     fn last(&mut self) -> Vec<Invocation> {
         let read = |(mailbox, key): (usize, i64)| {
-            let read = Operation::Read { record: effect_of(mailbox, key), what: Selection::Field(field("done")) };
-            Invocation::new("effects", Value::Vector(vec![Value::Int(mailbox as i64), Value::Int(key)]), vec![read])
+            let read =
+                Operation::Read { record: effect_of(mailbox, key), what: Selection::Field(field("done")) };
+            Invocation::new(
+                "effects",
+                Value::Vector(vec![Value::Int(mailbox as i64), Value::Int(key)]),
+                vec![read],
+            )
         };
         let all = (0..MAILBOXES.len()).filter(|mailbox| self.plan().consumers.contains(mailbox));
         all.flat_map(|mailbox| (KEYLESS..KEYS).map(move |key| (mailbox, key))).map(read).collect()

@@ -94,9 +94,10 @@ impl World<'_> {
         let sends = |client: &&crate::simulator::client::Client| !client.consumes();
         self.clients.iter().any(|client| client.consumes())
             && self.clients.iter().skip(1).filter(sends).all(|client| client.is_done())
-            && self.nodes.iter().all(|node| {
-                node.dead || node.up && node.machine.mail(node.clock.local(self.now_us)) == 0
-            })
+            && self
+                .nodes
+                .iter()
+                .all(|node| node.dead || node.up && node.machine.mail(node.clock.local(self.now_us)) == 0)
     }
 
     fn enter(&mut self, phase: Phase) {

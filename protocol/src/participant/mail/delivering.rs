@@ -281,8 +281,10 @@ impl Participant {
         {
             self.agenda.set(Due::Rest(mailbox.clone(), first), until);
         }
-        // Read back at the next start: from where to look for messages.
-        if position.0.is_multiple_of(1024) || state.depth() == 0 {
+        // Read back at the next start: from where to look for messages, and which places were given. Those of messages
+        // that are here say so themselves; without the mark, the last one's would be given again, dead letter or not.
+        let was_last = position.next() == state.next() && !broken(Canary::DeadPlaceGiven);
+        if position.0.is_multiple_of(1024) || state.depth() == 0 || was_last {
             self.mark_mailbox(mailbox, turn);
         }
         self.agenda.set_at_latest(Due::Serve(mailbox.clone()), turn.now);
@@ -315,12 +317,7 @@ impl Participant {
             if let Some(state) = self.mail.mailboxes.get_mut(mailbox) {
                 state.dead += 1;
             }
-            self.leave_mailbox(mailbox, position, turn);
-            // No message may come to the place that the dead letter keeps.
-            if !broken(Canary::DeadPlaceGiven) {
-                self.mark_mailbox(mailbox, turn);
-            }
-            return;
+            return self.leave_mailbox(mailbox, position, turn);
         }
         let rest_ms = delay_ms.map_or_else(|| backoff_ms(mailbox, stored.failed, turn.store), u64::from);
         let until = turn.now.after_ms(rest_ms);

@@ -41,7 +41,8 @@ impl Participant {
     pub fn outbox<S: Store>(&self, now: Time, store: &S) -> Reply {
         let now = self.wall(now);
         let streams = self.mail.streams.iter().map(|(mailbox, stream)| {
-            let oldest = if stream.is_empty() { None } else { store.outgoing(mailbox, stream.acked().next()) };
+            let oldest =
+                if stream.is_empty() { None } else { store.outgoing(mailbox, stream.acked().next()) };
             StreamFigures {
                 mailbox: mailbox.clone(),
                 destination: self.config.directory.locate(mailbox.record()),

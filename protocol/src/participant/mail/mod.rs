@@ -185,8 +185,10 @@ impl Mail {
             sizes.push_back(u32::try_from(bytes).unwrap_or(u32::MAX));
             mail.held.add(Held { messages: 1, bytes: bytes as u64 });
         }
-        mail.streams =
-            sizes.into_iter().map(|(mailbox, (acked, sizes))| (mailbox, Stream::recover(acked, sizes))).collect();
+        mail.streams = sizes
+            .into_iter()
+            .map(|(mailbox, (acked, sizes))| (mailbox, Stream::recover(acked, sizes)))
+            .collect();
         mail.arrived =
             recovered.arrived.into_iter().map(|(mailbox, source, held)| ((mailbox, source), held)).collect();
         for (mailbox, mark) in recovered.mailboxes {
@@ -237,12 +239,7 @@ impl Participant {
     }
 
     /// Whether the transaction may send and finish its messages. Asked when the vote would be written.
-    pub(super) fn check_mail<S: Store>(
-        &self,
-        txn: &TxnId,
-        steps: &[Step],
-        store: &S,
-    ) -> Result<(), Refusal> {
+    pub(super) fn check_mail<S: Store>(&self, txn: &TxnId, steps: &[Step], store: &S) -> Result<(), Refusal> {
         let mut finished = BTreeSet::new();
         let mut sent = Held::default();
         for step in steps {
@@ -253,7 +250,9 @@ impl Participant {
                 }
                 Operation::Acknowledge { mailbox, position, lease } => {
                     let held = self.mail.mailboxes.get(mailbox);
-                    match held.map_or(Err(Unleased::Absent), |held| held.check(*position, *lease, &txn.client)) {
+                    match held
+                        .map_or(Err(Unleased::Absent), |held| held.check(*position, *lease, &txn.client))
+                    {
                         _ if broken(Canary::LeaseNotChecked) => None,
                         Ok(()) if finished.insert((mailbox, position)) => None,
                         Ok(()) | Err(Unleased::Absent) => Some(RefusalKind::MessageAbsent),
@@ -460,7 +459,9 @@ impl Participant {
         for (mailbox, stream) in &self.mail.streams {
             let recovered = fresh.streams.remove(mailbox).unwrap_or_default();
             if !stream.is_same(&recovered) {
-                return Err(alloc::format!("the stream to {mailbox} is {stream:?}, and stored {recovered:?}"));
+                return Err(alloc::format!(
+                    "the stream to {mailbox} is {stream:?}, and stored {recovered:?}"
+                ));
             }
         }
         if let Some((mailbox, stream)) = fresh.streams.iter().next() {
@@ -474,11 +475,15 @@ impl Participant {
             let recovered = fresh.mailboxes.remove(mailbox).unwrap_or_default();
             state.check_same(&recovered).map_err(|wrong| alloc::format!("mailbox {mailbox}: {wrong}"))?;
             if let Some((dead, _)) = store.dead_after(mailbox, recovered.next().previous(), 1).first() {
-                return Err(alloc::format!("a restart would give the place of the dead letter {dead} of {mailbox}"));
+                return Err(alloc::format!(
+                    "a restart would give the place of the dead letter {dead} of {mailbox}"
+                ));
             }
         }
         match fresh.mailboxes.iter().find(|(_, state)| state.depth() > 0 || state.dead > 0) {
-            Some((mailbox, state)) => Err(alloc::format!("mailbox {mailbox} is stored, and not known: {state:?}")),
+            Some((mailbox, state)) => {
+                Err(alloc::format!("mailbox {mailbox} is stored, and not known: {state:?}"))
+            }
             None => Ok(()),
         }
     }

@@ -5,7 +5,9 @@ use crate::{
     canary::{Canary, broken},
     ids::{NodeId, Peer},
     mail::{
-        Arrived, Envelope, Mailbox, MessageId, StreamSequence, mailbox::MailboxState, relay,
+        Arrived, Envelope, Mailbox, MessageId, StreamSequence,
+        mailbox::MailboxState,
+        relay,
         relay::{Judgement, Progress},
         settings,
     },
@@ -34,7 +36,11 @@ impl Participant {
     }
 
     /// A stream has something to send.
-    pub(in crate::participant) fn on_relay_due<S: Store>(&mut self, mailbox: &Mailbox, turn: &mut Turn<'_, S>) {
+    pub(in crate::participant) fn on_relay_due<S: Store>(
+        &mut self,
+        mailbox: &Mailbox,
+        turn: &mut Turn<'_, S>,
+    ) {
         let destination = self.config.directory.locate(mailbox.record());
         if destination == self.config.node {
             return self.carry_here(mailbox, turn);
@@ -53,7 +59,8 @@ impl Participant {
             let acked = stream.acked();
             turn.send_node(destination, Message::Relay { mailbox: mailbox.clone(), acked, first, envelopes });
         }
-        if stream.is_under_way() {
+        let held_back = stream.is_paused() && !stream.is_empty() && !broken(Canary::StreamPausedForGood);
+        if stream.is_under_way() || held_back {
             let again = turn.now.after_ms(self.config.limits.relay_retry_ms);
             self.agenda.set_at_latest(Due::RelayAgain(mailbox.clone()), again);
         }
@@ -102,8 +109,7 @@ impl Participant {
                 self.agenda.set_at_latest(Due::RelayAgain(mailbox.clone()), again);
                 break;
             }
-            let envelope =
-                turn.store.outgoing(mailbox, number).expect("what is not acknowledged is stored");
+            let envelope = turn.store.outgoing(mailbox, number).expect("what is not acknowledged is stored");
             turn.store.write(Write::DeleteOutgoing(mailbox.clone(), number));
             self.store_message(envelope, node, turn);
             if let Some(stream) = self.mail.streams.get_mut(mailbox) {
@@ -189,8 +195,11 @@ impl Participant {
         }
         if let Some(arrived) = arrived {
             let place = (mailbox.clone(), source);
-            let written =
-                if broken(Canary::FilterStoredApart) { self.mail.arrived.get(&place) } else { Some(&arrived) };
+            let written = if broken(Canary::FilterStoredApart) {
+                self.mail.arrived.get(&place)
+            } else {
+                Some(&arrived)
+            };
             if let Some(arrived) = written {
                 turn.store.write(Write::PutArrived(mailbox.clone(), source, arrived.clone()));
             }
@@ -240,20 +249,19 @@ impl Participant {
             return;
         }
         let stream = self.mail.streams.entry(mailbox.clone()).or_default();
+        let stale = last.as_ref().map_or(StreamSequence(0), |(last, _)| *last) < stream.acked();
         if let Some((last, id)) = last {
             let given = stream.last();
             match stream.progress(last) {
                 Progress::None => {}
                 Progress::NeverGiven => {
-                    self.mail.fault =
-                        Some(Fault::NumbersLost { mailbox: mailbox.clone(), last, given });
+                    self.mail.fault = Some(Fault::NumbersLost { mailbox: mailbox.clone(), last, given });
                     return;
                 }
                 Progress::UpTo(last) => {
                     let held = turn.store.outgoing(mailbox, last).map(|envelope| envelope.id);
                     if held != Some(id) {
-                        self.mail.fault =
-                            Some(Fault::NumbersLost { mailbox: mailbox.clone(), last, given });
+                        self.mail.fault = Some(Fault::NumbersLost { mailbox: mailbox.clone(), last, given });
                         return;
                     }
                     let first = stream.acked().next();
@@ -271,6 +279,9 @@ impl Participant {
         match intake {
             Intake::Open if stream.is_paused() => stream.rewind(),
             Intake::Open => {}
+            // Said before more had arrived: it is over, and of a stream that has nothing to send nobody would hear again.
+            Intake::Full | Intake::Absent
+                if (stale || stream.is_empty()) && !broken(Canary::StreamPausedForGood) => {}
             Intake::Full | Intake::Absent => stream.pause(),
         }
         if stream.is_empty() {

@@ -64,7 +64,9 @@ impl Deliveries {
             match self.leases.get(&place) {
                 Some(leased) if leased.lease == lease && leased.consumer == txn.client => {}
                 _ => {
-                    return Err(format!("{node} votes to acknowledge {place:?} for {txn}, whose lease {lease} is not good (M5)"));
+                    return Err(format!(
+                        "{node} votes to acknowledge {place:?} for {txn}, whose lease {lease} is not good (M5)"
+                    ));
                 }
             }
             if let Some(other) = self.in_doubt.insert(place.clone(), subject.clone())
@@ -94,7 +96,10 @@ impl Deliveries {
             };
         };
         if let Some(subject) = self.in_doubt.get(&place) {
-            return Err(format!("{node} delivers {id} while {}, which acknowledges it, is in doubt (M4)", subject.txn));
+            return Err(format!(
+                "{node} delivers {id} while {}, which acknowledges it, is in doubt (M4)",
+                subject.txn
+            ));
         }
         let before = self.here.range((place.0.clone(), Position(0))..place.clone());
         if let Some(key) = &here.key

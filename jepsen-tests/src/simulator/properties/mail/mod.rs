@@ -24,8 +24,9 @@ struct Known {
 
 impl Known {
     fn note_begun(&mut self, asked: &Asked<'_>) {
-        let mail =
-            |operation: &Operation| matches!(operation, Operation::Send { .. } | Operation::Acknowledge { .. });
+        let mail = |operation: &Operation| {
+            matches!(operation, Operation::Send { .. } | Operation::Acknowledge { .. })
+        };
         if asked.operations.iter().any(mail) {
             self.operations.insert(asked.subject.clone(), asked.operations.to_vec());
         }

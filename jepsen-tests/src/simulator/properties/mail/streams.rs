@@ -44,8 +44,9 @@ impl Streams {
         }
         let order = self.known.order(node, id);
         match line {
-            Some(line) => in_order(&mut self.last_released, line, order)
-                .map_err(|last| format!("{node} releases {id} behind one of its key that voted later {last:?} (M1)")),
+            Some(line) => in_order(&mut self.last_released, line, order).map_err(|last| {
+                format!("{node} releases {id} behind one of its key that voted later {last:?} (M1)")
+            }),
             None => Ok(()),
         }
     }
@@ -74,11 +75,7 @@ impl Streams {
     }
 }
 
-fn in_order(
-    last: &mut BTreeMap<Line, (u64, u16)>,
-    line: Line,
-    order: (u64, u16),
-) -> Result<(), (u64, u16)> {
+fn in_order(last: &mut BTreeMap<Line, (u64, u16)>, line: Line, order: (u64, u16)) -> Result<(), (u64, u16)> {
     match last.insert(line, order) {
         Some(before) if before >= order => Err(before),
         Some(_) | None => Ok(()),
@@ -129,21 +126,29 @@ impl Property for Streams {
         match &**write {
             Write::PutWaiting(_, envelope) => match self.known.sent(node, &envelope.id) {
                 Some(_) => Ok(()),
-                None => Err(format!("{} waits at {node}, and its transaction has not committed", envelope.id)),
+                None => {
+                    Err(format!("{} waits at {node}, and its transaction has not committed", envelope.id))
+                }
             },
             Write::PutOutgoing(number, envelope) => {
                 let slot = (node, envelope.draft.mailbox.clone(), *number);
                 if let Some(before) = self.numbers.insert(slot, envelope.id.clone())
                     && before != envelope.id
                 {
-                    return Err(format!("{node} gives {number} to {} and had given it to {before} (M2)", envelope.id));
+                    return Err(format!(
+                        "{node} gives {number} to {} and had given it to {before} (M2)",
+                        envelope.id
+                    ));
                 }
                 self.release(node, &envelope.id)
             }
             Write::PutArrived(mailbox, source, arrived) => {
                 let last = self.filter.entry((mailbox.clone(), *source)).or_default();
                 if arrived.last < *last {
-                    return Err(format!("the filter of {mailbox} for {source} falls to {} (M3)", arrived.last));
+                    return Err(format!(
+                        "the filter of {mailbox} for {source} falls to {} (M3)",
+                        arrived.last
+                    ));
                 }
                 *last = arrived.last;
                 Ok(())
