@@ -18,8 +18,8 @@ pub const BATCH_MESSAGES_MAX: usize = 256;
 pub const BATCH_BYTES_MAX: usize = 256 * 1024;
 /// Messages that may be under way in one stream.
 pub const WINDOW_MESSAGES_MAX: u64 = 4096;
-/// Bytes that may be under way in one stream, about.
-pub const WINDOW_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes that may be under way in one stream, about. All streams to a node share one connection, which holds 16 MiB.
+pub const WINDOW_BYTES_MAX: usize = 1024 * 1024;
 
 /// The source's side of a stream. The messages themselves are in the store, under their numbers.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]

@@ -143,21 +143,10 @@ impl core::fmt::Display for Fault {
 
 /// Messages that these steps send, in their order.
 fn sends(txn: &TxnId, steps: &[Step], sent: Stamp) -> Vec<Envelope> {
-    let send = |step: &Step| match &step.operation {
-        Operation::Send { draft, .. } => Some(Envelope {
-            id: MessageId { txn: txn.clone(), operation: step.index },
-            sent,
-            draft: draft.clone(),
-        }),
-        Operation::Require { .. }
-        | Operation::Set { .. }
-        | Operation::Delete { .. }
-        | Operation::Append { .. }
-        | Operation::Add { .. }
-        | Operation::Insert { .. }
-        | Operation::Remove { .. }
-        | Operation::Read { .. }
-        | Operation::Acknowledge { .. } => None,
+    let send = |step: &Step| {
+        let Operation::Send { draft, .. } = &step.operation else { return None };
+        let id = MessageId { txn: txn.clone(), operation: step.index };
+        Some(Envelope { id, sent, draft: draft.clone() })
     };
     steps.iter().filter_map(send).collect()
 }
