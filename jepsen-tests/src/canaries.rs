@@ -94,20 +94,27 @@ pub struct Line {
     pub by: Option<String>,
     /// What that took, with its unit, as `3 seeds`; empty if nothing noticed it.
     pub after: String,
+    /// What the model noticed, and after how many states; none if it did not.
+    pub model: Option<String>,
 }
 
 impl Line {
     /// What an instrument that runs seeds found, or not. Words that begin as `agreement: …` name what noticed it.
     pub fn of_seeds(canary: Canary, instrument: &str, found: Option<&Found>) -> Self {
         let Some(Found { seeds, words }) = found else {
-            return Line { canary, by: None, after: String::new() };
+            return Line { canary, by: None, after: String::new(), model: None };
         };
         let by = match words.split_once(": ") {
             Some((property, _)) => format!("{instrument}: {property}"),
             None => instrument.to_string(),
         };
         let after = if *seeds == 1 { "1 seed".to_string() } else { format!("{seeds} seeds") };
-        Line { canary, by: Some(by), after }
+        Line { canary, by: Some(by), after, model: None }
+    }
+
+    /// The same, with what the model found.
+    pub fn and_of_model(self, found: Option<&Found>) -> Self {
+        Line { model: found.map(|found| found.words.clone()), ..self }
     }
 }
 
@@ -119,12 +126,13 @@ pub const END: &str = "<!-- /canaries -->";
 /// The table, in Markdown.
 pub fn table(lines: &[Line]) -> String {
     let mut text = String::from(
-        "| canary | rule | what is broken | found by | after |\n| --- | --- | --- | --- | --- |\n",
+        "| canary | rule | what is broken | found by | after | the model finds |\n| --- | --- | --- | --- | --- | --- |\n",
     );
-    for Line { canary, by, after } in lines {
+    for Line { canary, by, after, model } in lines {
         let (name, rule, words) = (canary.name(), canary.rule(), canary.words());
         let by = by.as_deref().unwrap_or("nothing");
-        text += &format!("| `{name}` | {rule} | {words} | {by} | {after} |\n");
+        let model = model.as_deref().unwrap_or("");
+        text += &format!("| `{name}` | {rule} | {words} | {by} | {after} | {model} |\n");
     }
     text
 }
@@ -242,7 +250,7 @@ mod tests {
         assert!(now.starts_with("before\n\n") && now.ends_with("\n\nafter\n"));
         assert!(
             now.contains("| `commit-with-vote-missing` | R1 |")
-                && now.contains("| simulator: agreement | 3 seeds |")
+                && now.contains("| simulator: agreement | 3 seeds |  |")
         );
         assert_eq!(check(&now, &lines), Ok(()));
         let slower = now.replace("3 seeds", "4 seeds");

@@ -26,6 +26,9 @@ pub struct Shift {
     /// What lies further ahead than this keeps its distance, which is set to the horizon, in milliseconds: until
     /// then time passes only for what is near. Another bound of the model. Equal to the horizon: everything comes.
     pub near_ms: u64,
+    /// Whether any transaction sends messages: if not, nobody asks whether another participant can be reached. A third
+    /// bound of the model.
+    pub sends: bool,
 }
 
 impl Shift {

@@ -1,7 +1,8 @@
 //! Who takes part: names, the directory, the machines as they start, and the requests as messages.
 
-use super::config::{
-    COORDINATORS_MAX, FOR_EVER_MS, ModelConfig, PARTICIPANTS_MAX, Request, TRANSACTIONS_MAX,
+use super::{
+    config::{COORDINATORS_MAX, FOR_EVER_MS, ModelConfig, PARTICIPANTS_MAX, Request, TRANSACTIONS_MAX},
+    letters,
 };
 use assent_protocol::{
     canonical::ORIGIN,
@@ -102,6 +103,20 @@ impl Cast {
         }
     }
 
+    /// Whether any transaction sends messages.
+    pub(super) fn sends(&self) -> bool {
+        self.config.requests.iter().any(|request| request.sends > 0)
+    }
+
+    /// A participant's disk before it starts for the first time: the mailbox is there.
+    pub(super) fn disk(&self, node: usize) -> MemoryStore {
+        let mut store = MemoryStore::new();
+        if self.sends() && node == letters::DESTINATION {
+            letters::create_mailbox(&self.directory, self.config.depth_max, &mut store);
+        }
+        store
+    }
+
     /// The transaction that a subject names, by its place.
     pub(super) fn transaction(&self, subject: &Subject) -> Option<usize> {
         self.transactions.iter().position(|transaction| transaction.subject == *subject)
@@ -124,8 +139,11 @@ impl Cast {
             };
             let mut steps = vec![Step { index, operation: append }];
             if request.reads {
-                let read = Operation::Read { record, what: Selection::Field(field()) };
+                let read = Operation::Read { record: record.clone(), what: Selection::Field(field()) };
                 steps.push(Step { index: index + 1, operation: read });
+            }
+            if participant == letters::SOURCE {
+                steps.extend(letters::sends(&self.directory, request, &record));
             }
             Branch { participant: self.id(participant), steps }
         };
@@ -163,6 +181,7 @@ impl Cast {
             gather_ms: 0,
             exchange_ms: self.config.exchange_ms,
             session_idle_ms: FOR_EVER_MS,
+            relay_retry_ms: WAIT_MS,
             ..participant::Limits::default()
         };
         // The boot number is part of read locks only, which no request here takes: all starts may share one.

@@ -32,6 +32,8 @@ pub struct Request {
     pub participants: usize,
     /// It also reads what it has appended.
     pub reads: bool,
+    /// How many messages it sends, of one key, from the first participant to a mailbox on the second.
+    pub sends: u16,
     /// Requests that must have been made before, by their place.
     pub after: &'static [usize],
 }
@@ -49,6 +51,7 @@ impl Request {
             record: "x",
             participants,
             reads: false,
+            sends: 0,
             after: &[],
         }
     }
@@ -143,6 +146,8 @@ pub struct ModelConfig {
     /// Whether messages are carried that only serve forgetting (R8): acknowledgements of outcomes, what all hold, watermarks.
     /// Where no request has a watermark nothing can be forgotten, and they change nothing but who is told again.
     pub forgetting: bool,
+    /// Messages that the mailbox holds at most. Nobody receives them: what does not fit waits at its source for ever.
+    pub depth_max: Option<u16>,
     /// From every state, check that a fair continuation without further faults decides everything.
     pub liveness: bool,
     /// Give up after so many generated states. None: search all.
@@ -175,6 +180,7 @@ impl ModelConfig {
             tells_max: 0,
             settle_ms: FOR_EVER_MS,
             forgetting: false,
+            depth_max: None,
             liveness: false,
             states_max: None,
             reduce: Reduce::ALL,

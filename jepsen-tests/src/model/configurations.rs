@@ -6,6 +6,28 @@ use assent_protocol::message::Intent;
 
 /// Configurations for every run of the tests.
 pub fn everyday() -> Vec<ModelConfig> {
+    let mut all = small();
+    all.extend([
+        live(coordinator_crashes("live: 2 participants, a coordinator crashes", 1)),
+        live(link_is_cut("live: 2 participants, a link is cut")),
+        ModelConfig {
+            patience: Patience::WrongOnce,
+            ..live(participant_crashes("live: 2 participants, a wrong suspicion and a crash", 1))
+        },
+        retried("2 coordinators, a repeat", Intent::Repeat),
+        ModelConfig {
+            requests: again_by_the_same(Request::first(1, 2)),
+            ..coordinator_crashes("2 participants, a coordinator crashes and is asked again", 1)
+        },
+        forgetting("2 participants, everything is forgotten", 2),
+        ModelConfig::new("3 participants, no fault", 3, 1, vec![Request::first(1, 3)]),
+    ]);
+    all.extend(bounded());
+    all
+}
+
+/// Those of them that end within seconds all together: machines that break a rule are searched in each.
+pub fn small() -> Vec<ModelConfig> {
     let mut all = vec![
         ModelConfig::new("2 participants, no fault", 2, 1, vec![Request::first(1, 2)]),
         coordinator_crashes("2 participants, a coordinator crashes", 1),
@@ -25,28 +47,45 @@ pub fn everyday() -> Vec<ModelConfig> {
             settle_ms: 100,
             ..ModelConfig::new("2 participants, the coordinator gives up", 2, 1, vec![Request::first(1, 2)])
         },
-        live(coordinator_crashes("live: 2 participants, a coordinator crashes", 1)),
         in_time(live(participant_crashes("live: 2 participants, a participant crashes", 1))),
-        live(link_is_cut("live: 2 participants, a link is cut")),
-        ModelConfig {
-            patience: Patience::WrongOnce,
-            ..live(participant_crashes("live: 2 participants, a wrong suspicion and a crash", 1))
-        },
-    ];
-    all.extend([
-        retried("2 coordinators, a repeat", Intent::Repeat),
         retried("2 coordinators, a question after the outcome", Intent::Settle),
-        ModelConfig {
-            requests: again_by_the_same(Request::first(1, 2)),
-            ..coordinator_crashes("2 participants, a coordinator crashes and is asked again", 1)
-        },
         conflicting("2 participants, 2 transactions in conflict"),
         id_reused("2 participants, an id for two contents"),
-        forgetting("2 participants, everything is forgotten", 2),
-        ModelConfig::new("3 participants, no fault", 3, 1, vec![Request::first(1, 3)]),
-    ]);
-    all.extend(bounded());
+    ];
+    all.extend(messages());
     all
+}
+
+/// Transactions that send messages of one key to a mailbox on another participant.
+fn messages() -> Vec<ModelConfig> {
+    let mail = |name, requests| ModelConfig::new(name, 2, 1, requests);
+    let crash = |config: ModelConfig| ModelConfig { participant_crashes_max: 1, faults_max: 1, ..config };
+    vec![
+        crash(mail("messages: 2 of one transaction, a participant crashes", sending(1, 2))),
+        ModelConfig {
+            syncs: Syncs::Apart,
+            ..crash(mail("messages: syncs apart, a participant crashes", sending(1, 1)))
+        },
+        ModelConfig { depth_max: Some(1), ..mail("messages: the mailbox is full", sending(1, 2)) },
+        ModelConfig {
+            cuts_max: 1,
+            faults_max: 1,
+            ..live(mail("live: messages: a link is cut", sending(1, 2)))
+        },
+        live(crash(mail("live: messages: a participant crashes", sending(1, 1)))),
+        mail("messages: 2 transactions, one key", one_after_the_other()),
+    ]
+}
+
+fn sending(participants: usize, sends: u16) -> Vec<Request> {
+    vec![Request { sends, ..Request::first(1, participants) }]
+}
+
+/// The first is in doubt while the second, which changes another record, commits at once: its message waits (M1).
+fn one_after_the_other() -> Vec<Request> {
+    let mut both = sending(2, 1);
+    both.push(Request { sends: 1, record: "y", ..Request::first(2, 1) });
+    both
 }
 
 /// The fair continuation from states in which participants have lost patience with a sponsor that is well, as often as they
@@ -72,7 +111,7 @@ fn bounded() -> Vec<ModelConfig> {
 
 /// Those that take minutes each: for a machine that has the time.
 pub fn deep() -> Vec<ModelConfig> {
-    let further = |config: ModelConfig| ModelConfig { states_max: Some(200_000_000), ..config };
+    let further = |config: ModelConfig| ModelConfig { states_max: None, ..config };
     let mut all: Vec<ModelConfig> = bounded().into_iter().map(further).collect();
     all.extend([
         further(coordinator_crashes("2 participants, a coordinator crashes twice", 2)),
@@ -82,6 +121,12 @@ pub fn deep() -> Vec<ModelConfig> {
             ..participant_crashes("2 participants, syncs apart, a participant crashes", 1)
         }),
         further(in_time(live(three_with_a_crash("live: 3 participants, a crash")))),
+        further(ModelConfig {
+            coordinator_crashes_max: 1,
+            participant_crashes_max: 1,
+            faults_max: 1,
+            ..ModelConfig::new("messages: 2 transactions, one key, a crash", 2, 1, one_after_the_other())
+        }),
     ]);
     all
 }

@@ -135,8 +135,24 @@ impl<T: Copy + PartialEq> Known<T> {
     }
 }
 
-/// Searches until everything is searched, a property is broken, or so many states were generated.
-pub(super) fn explore<M: Covers>(model: &M, generated_max: Option<usize>) -> Explored<M>
+/// How far a search is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SearchedSoFar {
+    /// Actions from the start to the states that are searched next.
+    pub depth: usize,
+    /// How many these are.
+    pub next: usize,
+    /// States that are known.
+    pub known: usize,
+}
+
+/// Searches until everything is searched, a property is broken, or so many states were generated. `tell` hears how far it
+/// is before each depth.
+pub(super) fn explore<M: Covers>(
+    model: &M,
+    generated_max: Option<usize>,
+    mut tell: impl FnMut(SearchedSoFar),
+) -> Explored<M>
 where
     M::State: Clone,
     M::Action: Clone,
@@ -171,6 +187,7 @@ where
         }
     }
     while !level.is_empty() {
+        tell(SearchedSoFar { depth: explored.depth, next: level.len(), known: explored.kept });
         for (state, number) in level.drain(..) {
             if known.is_covered(number) {
                 continue;
@@ -283,17 +300,17 @@ mod tests {
 
     #[test]
     fn what_is_covered_is_not_searched_and_all_else_is() {
-        let explored = explore(&Counting { to: 2, broken_at: 9 }, None);
+        let explored = explore(&Counting { to: 2, broken_at: 9 }, None, |_| {});
         // 0 with nothing; 1 with nothing; 2 with one bit, which covers 2 with none.
         assert_eq!((explored.kept, explored.depth, explored.exhausted), (3, 1, true));
-        let further = explore(&Counting { to: 12, broken_at: 99 }, None);
+        let further = explore(&Counting { to: 12, broken_at: 99 }, None, |_| {});
         assert!(further.exhausted && further.found.is_none());
     }
 
     #[test]
     fn the_way_to_what_is_broken_is_the_shortest_and_can_be_walked() {
         let model = Counting { to: 9, broken_at: 5 };
-        let explored = explore(&model, None);
+        let explored = explore(&model, None, |_| {});
         let (property, path) = explored.found.expect("five is not far");
         assert_eq!((property, path.len()), ("it never comes so far", 4));
         for pair in path.windows(2) {
@@ -304,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_bound_ends_the_search_and_is_told() {
-        let explored = explore(&Counting { to: 200, broken_at: 255 }, Some(20));
+        let explored = explore(&Counting { to: 200, broken_at: 255 }, Some(20), |_| {});
         assert!(!explored.exhausted && explored.generated >= 20 && explored.generated < 25);
     }
 }

@@ -37,7 +37,8 @@ impl Past {
     pub(super) const ALL: [Past; 3] = [Past::Lost, Past::Late, Past::Healed];
 }
 
-type Key = ([LocalId; NODES_MAX], u32);
+/// What decides how it goes on, and whether messages must arrive.
+type Key = (([LocalId; NODES_MAX], u32), bool);
 
 /// How long continuations take, from where everything is at rest, in milliseconds.
 #[derive(Default)]
@@ -52,6 +53,8 @@ struct Run<'a> {
     state: State,
     flying: VecDeque<(u8, MessageId)>,
     elapsed_ms: u64,
+    /// Whether what was sent must arrive in its mailbox: where that is up and can be reached.
+    arrives: bool,
     told: Option<Vec<String>>,
 }
 
@@ -87,7 +90,7 @@ impl Fair {
             if run.is_decided() {
                 break run.elapsed_ms;
             }
-            let key = run.state.at_rest();
+            let key = (run.state.at_rest(), run.arrives);
             if run.told.is_none()
                 && let Some(rest) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&key)
             {
@@ -112,7 +115,9 @@ impl Fair {
 
 impl<'a> Run<'a> {
     fn new(tables: &'a Tables, state: &State, past: Past, told: Option<Vec<String>>) -> Self {
-        let mut run = Run { tables, state: state.clone(), flying: VecDeque::new(), elapsed_ms: 0, told };
+        let arrives = past == Past::Healed;
+        let mut run =
+            Run { tables, state: state.clone(), flying: VecDeque::new(), elapsed_ms: 0, arrives, told };
         match past {
             Past::Lost => run.keep_questions(),
             Past::Late => {
@@ -217,7 +222,10 @@ impl<'a> Run<'a> {
 
     fn is_decided(&self) -> bool {
         let participants = &self.state.nodes[..self.tables.cast.config.participants];
-        participants.iter().all(|local| !self.tables.view(*local).undecided)
+        participants.iter().all(|local| {
+            let view = self.tables.view(*local);
+            !view.undecided && (view.post.is_sent() || !self.arrives)
+        })
     }
 
     /// Time passes, until the first wake of all.

@@ -6,9 +6,11 @@
 use super::{
     cast::{CLIENT, Cast, HORIZON_MS, NEAR_MS, WALL},
     config::{ModelConfig, Syncs},
+    letters,
 };
 use crate::properties::durable;
 use assent_protocol::{
+    canary,
     canonical::{NEVER, ORIGIN, Shift},
     coordinator::{self, Coordinator},
     ids::{NodeId, Peer, Time},
@@ -79,6 +81,10 @@ pub(super) enum Flaw {
     PledgeVetoed,
     /// The machine itself met an outcome that contradicts what it holds.
     Hazard,
+    /// A message is released before one of its key that voted earlier and is in doubt (M1).
+    Overtaken,
+    /// A participant takes its disk for an older copy, which it is not (M7).
+    FalseAlarm,
     /// A message that its receiver would refuse.
     Malformed,
 }
@@ -96,11 +102,7 @@ pub(super) struct Stepped {
 impl Local {
     pub(super) fn start(cast: &Cast, node: usize) -> Local {
         let empty = if cast.is_participant(node) {
-            Local::Participant(ParticipantNode {
-                machine: None,
-                store: MemoryStore::new(),
-                waiting: Vec::new(),
-            })
+            Local::Participant(ParticipantNode { machine: None, store: cast.disk(node), waiting: Vec::new() })
         } else {
             Local::Coordinator(CoordinatorNode { machine: None, starts: 0, asked: 0 })
         };
@@ -145,7 +147,7 @@ impl Local {
 
     fn next_wake(&self) -> Option<Time> {
         let wake = match self {
-            Local::Participant(node) => node.machine.as_ref()?.next_wake(),
+            Local::Participant(node) => node.next_wake(),
             Local::Coordinator(node) => node.machine.as_ref()?.next_wake(),
         };
         wake.filter(|wake| *wake != NEVER)
@@ -176,9 +178,9 @@ fn moment(input: &Input, wake: Option<Time>) -> Time {
 }
 
 /// Time passes for what is near, but in a fair continuation for everything.
-fn shift(now: Time, input: &Input) -> Shift {
+fn shift(cast: &Cast, now: Time, input: &Input) -> Shift {
     let near_ms = if matches!(input, Input::Pass(_)) { HORIZON_MS } else { NEAR_MS };
-    Shift { now, horizon_ms: HORIZON_MS, near_ms }
+    Shift { now, horizon_ms: HORIZON_MS, near_ms, sends: cast.sends() }
 }
 
 fn risen(figures: Vec<(&'static str, u64)>) -> Vec<&'static str> {
@@ -207,24 +209,38 @@ impl ParticipantNode {
             // What is due is done below. Nobody asks a participant.
             Input::Wake | Input::Pass(_) | Input::Request(_) => {}
         }
-        while next.machine.as_ref().and_then(Participant::next_wake).is_some_and(|wake| wake <= now) {
+        while next.next_wake().is_some_and(|wake| wake <= now) {
             next.take(participant::Input::Tick, now, &mut stepped);
         }
         if cast.config.syncs == Syncs::Together {
             next.store.sync();
         }
+        letters::check_order(cast, &self.store, &next.store, &mut stepped.flaws);
         next.waiting.sort_unstable();
         next.waiting.dedup();
-        let sent = if next.store.is_synced() { std::mem::take(&mut next.waiting) } else { Vec::new() };
+        let sent = if next.store.is_synced() {
+            std::mem::take(&mut next.waiting)
+        } else {
+            // None, unless a canary says so.
+            next.waiting.extract_if(.., |(_, message)| canary::leaves_early(message)).collect()
+        };
         next.check_sent(&sent, &mut stepped);
         if let Some(machine) = &mut next.machine {
             stepped.figures = risen(machine.figures());
+            if let Some(fault) = machine.fault() {
+                stepped.flaws.push((Flaw::FalseAlarm, fault.to_string()));
+            }
             if stepped.figures.contains(&"hazards") {
                 stepped.flaws.push((Flaw::Hazard, "the machine met an outcome against its own".to_string()));
             }
-            *machine = machine.canonical(shift(now, input));
+            *machine = machine.canonical(shift(cast, now, input));
         }
         Stepped { next: Local::Participant(next), sent, flaws: stepped.flaws, figures: stepped.figures }
+    }
+
+    /// Whoever has lost what it held takes nothing more: it has been stopped.
+    fn next_wake(&self) -> Option<Time> {
+        self.machine.as_ref().filter(|machine| machine.fault().is_none())?.next_wake()
     }
 
     fn take(&mut self, input: participant::Input, now: Time, taken: &mut Taken) {
@@ -296,7 +312,7 @@ impl CoordinatorNode {
                 machine.handle(now, WALL, coordinator::Input::Tick, &mut sent);
             }
             taken.figures = risen(machine.figures());
-            *machine = machine.canonical(shift(now, input));
+            *machine = machine.canonical(shift(cast, now, input));
         }
         for (_, message) in &sent {
             taken.check_form(message);

@@ -16,6 +16,7 @@ mod closure;
 mod explore;
 mod fair;
 mod fast;
+mod letters;
 mod local;
 mod moves;
 mod reductions;
@@ -30,6 +31,7 @@ mod wire;
 mod words;
 
 pub use config::{ModelConfig, Patience, Reduce, Request, Syncs};
+pub use explore::SearchedSoFar;
 
 use explore::explore;
 use search::{LIVENESS, Search};
@@ -64,7 +66,12 @@ pub struct Report {
 
 /// Searches all states of a configuration, until one breaks a property.
 pub fn check(config: &ModelConfig) -> Report {
-    report(&Search::new(config))
+    check_telling(config, |_| {})
+}
+
+/// The same; hears before each depth how far the search is.
+pub fn check_telling(config: &ModelConfig, tell: impl FnMut(SearchedSoFar)) -> Report {
+    report(&Search::new(config), tell)
 }
 
 /// The same, with what there was to be seen of the nodes: a fingerprint for each way in which all of them together looked to
@@ -72,14 +79,14 @@ pub fn check(config: &ModelConfig) -> Report {
 pub fn check_looks(config: &ModelConfig) -> (Report, BTreeSet<u64>) {
     let mut search = Search::new(config);
     search.looks = Some(RwLock::default());
-    let report = report(&search);
+    let report = report(&search, |_| {});
     let looks = search.looks.take().map(|looks| looks.into_inner().unwrap_or_else(PoisonError::into_inner));
     (report, looks.into_iter().flatten().collect())
 }
 
-fn report(search: &Search) -> Report {
+fn report(search: &Search, tell: impl FnMut(SearchedSoFar)) -> Report {
     let config = &search.tables.cast.config;
-    let explored = explore(search, config.states_max);
+    let explored = explore(search, config.states_max, tell);
     let mut found = Vec::new();
     if let Some((property, path)) = explored.found {
         let mut lines = Vec::new();

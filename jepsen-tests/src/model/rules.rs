@@ -15,6 +15,8 @@ pub(super) struct Seen {
     said_committed: Bits,
     said_aborted: Bits,
     pub(super) pledged: Bits,
+    /// To each node.
+    pub(super) said: Vec<Arc<SaidView>>,
 }
 
 impl Seen {
@@ -27,10 +29,9 @@ impl Seen {
             said_aborted: state.said_aborted,
             answers,
             pledged: 0,
+            said: state.soups[..nodes].iter().map(|soup| tables.said(*soup)).collect(),
         };
-        for soup in &state.soups[..nodes] {
-            seen.pledged |= tables.said(*soup).pledged;
-        }
+        seen.pledged = seen.said.iter().fold(0, |bits, said| bits | said.pledged);
         seen
     }
 

@@ -57,20 +57,25 @@ impl Search {
 type Rule = fn(&Seen, &Tables) -> bool;
 
 /// What must hold in every state.
-const RULES: [(&str, Rule); 5] = [
+const RULES: [(&str, Rule); 8] = [
     ("one outcome", |seen, _| seen.one_outcome()),
     ("commits are held", Seen::commits_are_held),
     ("aborts are held", Seen::aborts_are_held),
     ("no answer changes", |seen, _| seen.answers_stay()),
     ("all or nothing, and once", Seen::all_or_nothing),
+    ("one number, one message", Seen::one_number_one_message),
+    ("what is committed is sent, and nothing else", Seen::what_is_committed_is_sent),
+    ("a message arrives once", |seen, _| seen.messages_arrive_once()),
 ];
 
 /// What no step may do.
-const FLAWS: [(&str, Flaw); 5] = [
+const FLAWS: [(&str, Flaw); 7] = [
     ("the machines' invariants", Flaw::Invariant),
     ("durable before told", Flaw::NotDurable),
     ("no veto turns a pledge", Flaw::PledgeVetoed),
     ("no machine meets a hazard", Flaw::Hazard),
+    ("messages of a key keep the order of votes", Flaw::Overtaken),
+    ("no disk is taken for an older copy", Flaw::FalseAlarm),
     ("messages are well formed", Flaw::Malformed),
 ];
 
@@ -137,7 +142,7 @@ mod tests {
         config.faults_max = 1;
         for reduce in [Reduce::NONE, Reduce::EVERY_SET] {
             let config = ModelConfig { reduce, ..config.clone() };
-            let explored = explore(&Search::new(&config), None);
+            let explored = explore(&Search::new(&config), None, |_| {});
             let checker = Search::new(&config).checker().spawn_bfs().join();
             assert!(explored.exhausted && checker.discoveries().is_empty());
             assert_eq!(explored.kept, checker.unique_state_count(), "{reduce:?}");

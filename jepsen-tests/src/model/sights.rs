@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 type Sight = fn(&Seen) -> bool;
 
 /// States of interest: their names, and what they are.
-const STATES: [(&str, Sight); 13] = [
+const STATES: [(&str, Sight); 16] = [
     ("committed", |seen| seen.committed() != 0),
     ("aborted", |seen| seen.aborted() != 0),
     ("the client is told of a commit", |seen| seen.answers.committed != 0),
@@ -33,10 +33,15 @@ const STATES: [(&str, Sight); 13] = [
             && participants.clone().count() > 1
             && participants.clone().all(|node| node.blank)
     }),
+    ("a message is on its way", |seen| seen.nodes.iter().any(|node| !node.post.outgoing.is_empty())),
+    ("a message waits for a vote in doubt", |seen| {
+        seen.nodes.iter().any(|node| !node.post.waiting.is_empty())
+    }),
+    ("two messages are in a mailbox", |seen| seen.nodes.iter().any(|node| node.post.arrived.len() > 1)),
 ];
 
 /// Figures of interest.
-const FIGURES: [&str; 22] = [
+const FIGURES: [&str; 26] = [
     "coordinator given_up",
     "coordinator repeats",
     "coordinator resolves",
@@ -48,6 +53,10 @@ const FIGURES: [&str; 22] = [
     "participant fences",
     "participant forgotten",
     "participant ids_reused",
+    "participant messages_duplicates",
+    "participant messages_gaps",
+    "participant messages_refused_full",
+    "participant messages_relayed_again",
     "participant pledges",
     "participant repeats_answered",
     "participant resolved_by_peers",

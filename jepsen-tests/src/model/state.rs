@@ -7,6 +7,7 @@ use super::{
     cast::{NEAR_MS, NODES_MAX},
     config::{Patience, REQUESTS_MAX, Syncs},
     fast::fingerprint,
+    letters,
     reductions::{Reduced, Reductions},
     tables::{Event, LocalId, MessageId, SoupId, Step, TO_CLIENT, Tables},
     view::Bits,
@@ -487,11 +488,13 @@ impl State {
     }
 }
 
-/// Pairs of nodes of which one asks whether the other is connected: participants don't among themselves.
+/// Pairs of nodes of which one asks whether the other is connected: among participants only who sends messages does.
 pub(super) fn connected(tables: &Tables) -> impl Iterator<Item = (usize, usize)> + use<> {
     let (nodes, participants) = (tables.cast.nodes(), tables.cast.config.participants);
+    let sends = tables.cast.sends();
     let others = move |node: usize| (0..nodes).map(move |other| (node, other));
-    (0..nodes)
-        .flat_map(others)
-        .filter(move |(node, other)| node != other && (*node >= participants || *other >= participants))
+    (0..nodes).flat_map(others).filter(move |(node, other)| {
+        let one_is_coordinator = *node >= participants || *other >= participants;
+        node != other && (one_is_coordinator || sends && (*node, *other) == letters::STREAM)
+    })
 }

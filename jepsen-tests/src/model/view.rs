@@ -2,11 +2,13 @@
 
 use super::{
     cast::{Cast, field},
+    letters::{self, Post},
     local::{Local, ParticipantNode},
 };
 use crate::properties::{durable, outcomes};
 use assent_protocol::{
     ids::Sponsor,
+    mail::MessageId,
     message::Message,
     operation::Value,
     outcome::Answer,
@@ -44,6 +46,8 @@ pub(super) struct NodeView {
     /// What it appends is there; more than once.
     pub(super) applied: Bits,
     pub(super) applied_twice: Bits,
+    /// Messages between applications.
+    pub(super) post: Post,
     /// Whose attempts it has voted for.
     pub(super) sponsors: Vec<(usize, Sponsor)>,
 }
@@ -64,7 +68,10 @@ impl NodeView {
         };
         if let Local::Participant(held) = local {
             view.look_at_memory(cast, held);
-            view.look_at_disk(cast, &durable::durable(&held.store));
+            let mut disk = held.store.clone();
+            disk.crash();
+            view.look_at_disk(cast, &disk.recover());
+            view.post = Post::of(cast, &disk);
             view.look_at_records(cast, node, held);
         }
         view
@@ -132,6 +139,8 @@ pub(super) struct SaidView {
     pub(super) unknown: Bits,
     /// Two answers to one request contradict each other.
     pub(super) changed: bool,
+    /// Messages between applications, with the numbers that they are said to have.
+    pub(super) numbered: Vec<(u64, MessageId)>,
 }
 
 impl SaidView {
@@ -146,7 +155,10 @@ impl SaidView {
                 }
             }
             view.note_other(cast, message);
+            view.numbered.extend(letters::numbered(message));
         }
+        view.numbered.sort_unstable();
+        view.numbered.dedup();
         let answers = messages.filter_map(|message| match message {
             Message::Answer { subject, answer } => Some((subject, answer)),
             _ => None,

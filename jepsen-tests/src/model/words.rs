@@ -157,6 +157,15 @@ fn words(cast: &Cast, message: &Message) -> String {
             format!("watermarks {}", all.join(", "))
         }
         Message::Answer { subject, answer: what } => format!("{} {}", of(subject), answer(what)),
+        Message::Relay { mailbox, acked, first, envelopes } => {
+            let all: Vec<String> = envelopes.iter().map(|envelope| envelope.id.to_string()).collect();
+            format!("relay {mailbox} from {first}: {} (arrived: {acked})", all.join(", "))
+        }
+        Message::RelayHeld { mailbox, last, intake } => {
+            let last =
+                last.as_ref().map_or_else(|| "nothing".to_string(), |(last, id)| format!("{last}, {id}"));
+            format!("relay-held {mailbox} {last} ({intake:?})")
+        }
         // About sessions and reads that write nothing: no request of the model is one.
         other => format!("{other:?}"),
     }

@@ -1,7 +1,7 @@
 //! `assent-lab model`: every behaviour of small clusters of the shipped machines.
 
 use super::{Failure, Output, Status, progress::Progress};
-use assent_lab::model::{self, ModelConfig, Report, configurations};
+use assent_lab::model::{self, ModelConfig, Report, SearchedSoFar, configurations};
 use clap::Args;
 use serde::Serialize;
 use std::{
@@ -82,7 +82,13 @@ pub(crate) fn run(args: &ModelArgs, output: Output) -> Result<Status, Failure> {
     let search = || -> Result<(), Failure> {
         while let Some(config) = configurations.get(next.fetch_add(1, Ordering::SeqCst)) {
             let began = Instant::now();
-            let report = model::check(config);
+            let report = model::check_telling(config, |so_far| {
+                let SearchedSoFar { depth, next, known } = so_far;
+                let done = ended.lock().unwrap_or_else(PoisonError::into_inner).0;
+                progress.at(done, || {
+                    format!("{}: {known} states, {next} to search at depth {depth}", config.name)
+                });
+            });
             let (searched, status) = Searched::new(config.name, report, began.elapsed().as_secs_f64());
             let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
             ended.0 += 1;

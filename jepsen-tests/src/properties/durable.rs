@@ -2,6 +2,7 @@
 
 use assent_protocol::{
     ids::{Subject, TxnId},
+    mail::StreamSequence,
     memory::MemoryStore,
     message::{Held, Message},
     outcome::Outcome,
@@ -49,6 +50,25 @@ pub fn check(message: &Message, disk: &Recovered) -> Result<(), String> {
             None if disk.txns.iter().any(|(txn, _)| *txn == subject.txn) => Ok(()),
             Some(TxnRecord::Yes(_)) | None => missing("the outcome of", subject),
         }),
+        Message::Relay { mailbox, first, envelopes, .. } => {
+            let stored = |number: u64| {
+                let number = StreamSequence(number);
+                let mail = &disk.mail;
+                mail.acknowledged.iter().any(|(to, acked)| to == mailbox && number <= *acked)
+                    || mail.outgoing.iter().any(|(to, held, _)| to == mailbox && number == *held)
+            };
+            match (first.0..).take(envelopes.len()).find(|number| !stored(*number)) {
+                None => Ok(()),
+                Some(number) => Err(format!("message {number} to {mailbox} is said, and not on the disk")),
+            }
+        }
+        Message::RelayHeld { mailbox, last: Some((last, _)), .. } => {
+            let mut arrived = disk.mail.arrived.iter().filter(|(of, _, _)| of == mailbox);
+            if arrived.any(|(_, _, arrived)| arrived.last >= *last) {
+                return Ok(());
+            }
+            Err(format!("message {last} is said to have arrived in {mailbox}, and is not on the disk"))
+        }
         _ => Ok(()),
     }
 }

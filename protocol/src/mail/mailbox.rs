@@ -11,6 +11,7 @@
 //! `ready` holds exactly those that are ready.
 
 use super::{LeaseId, MessageKey, Position};
+use crate::canonical::Shift;
 use crate::ids::{ClientName, NodeId, Peer, Time};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -357,6 +358,24 @@ impl MailboxState {
         if let Some(next) = line.and_then(|line| line.range(position.next()..).next()).copied() {
             self.come_first(next);
         }
+    }
+
+    /// The same mailbox on a clock that shows [`ORIGIN`](crate::canonical::ORIGIN).
+    pub(crate) fn canonical(&self, shift: Shift) -> MailboxState {
+        let mut same = self.clone();
+        for entry in same.entries.values_mut() {
+            match &mut entry.state {
+                State::Behind(Some(moment)) | State::Resting(moment) => *moment = shift.ahead(*moment),
+                State::Leased(lease) | State::Acknowledging(Some(lease)) => {
+                    lease.until = shift.ahead(lease.until);
+                }
+                State::Behind(None) | State::Ready | State::Acknowledging(None) => {}
+            }
+        }
+        for receiver in &mut same.receivers {
+            receiver.until = shift.ahead(receiver.until);
+        }
+        same
     }
 
     /// Says what another one holds otherwise: leases and rests apart, which a restart may lose.

@@ -26,8 +26,9 @@ impl Participant {
         for reading in readings.values_mut() {
             reading.deadline = shift.ahead(reading.deadline);
         }
-        // Only coordinators are sponsors; nobody asks whether another participant can be reached.
+        // Only coordinators are sponsors; other participants are asked for by the relay alone.
         let others = self.config.directory.participants();
+        let is_asked_for = |node: &NodeId| shift.sends || !others.contains(node);
         Participant {
             config: self.config.clone(),
             entries,
@@ -35,12 +36,12 @@ impl Participant {
             locks: self.locks.clone(),
             sessions: self.sessions.canonical(shift, self.config.limits.session_idle_ms),
             agenda: shift.agenda(&self.agenda),
-            reachable: self.reachable.iter().copied().filter(|node| !others.contains(node)).collect(),
+            reachable: self.reachable.iter().copied().filter(is_asked_for).collect(),
             heard: self.heard_since_asked(shift),
             accepting: self.accepting,
             acknowledgements: self.acknowledgements.clone(),
             read_serial: self.read_serial,
-            mail: self.mail.clone(),
+            mail: self.mail.canonical(shift),
             figures: Figures::default(),
             spans: Vec::new(),
         }

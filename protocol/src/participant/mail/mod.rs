@@ -8,6 +8,7 @@
 //! What has to be durable before it is told is so by R7 alone: a number, an acknowledgement of a stream and a delivered
 //! message leave after the batch that stores them, like everything else.
 
+mod canonical;
 mod delivering;
 mod figures;
 mod managing;
