@@ -68,7 +68,8 @@ pub enum Finish {
 /// What is done with dead letters.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Manage {
-    /// Back into the mailbox, as new messages with their old ids; none: the first ones, as many as one request may.
+    /// Back into the mailbox, as new messages with their old ids; none: the first ones. Of many bytes only the first are
+    /// moved, in the order of their places: the answer says how many.
     Redrive(Option<Vec<Position>>),
     /// Gone for good; none: the first ones, as many as one request may.
     Purge(Option<Vec<Position>>),

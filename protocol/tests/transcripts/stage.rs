@@ -57,12 +57,10 @@ impl Store for Disk {
     fn mail(&self, mailbox: &Mailbox, position: Position) -> Option<Stored> {
         self.store.mail(mailbox, position)
     }
-    fn dead_after(
-        &self,
-        mailbox: &Mailbox,
-        after: Option<Position>,
-        limit: usize,
-    ) -> Vec<(Position, Stored)> {
+    fn dead(&self, mailbox: &Mailbox, position: Position) -> Option<Stored> {
+        self.store.dead(mailbox, position)
+    }
+    fn dead_after(&self, mailbox: &Mailbox, after: Option<Position>, limit: usize) -> Vec<Position> {
         self.store.dead_after(mailbox, after, limit)
     }
     fn write(&mut self, write: Write) {

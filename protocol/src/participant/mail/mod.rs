@@ -34,6 +34,9 @@ use alloc::{
     vec::Vec,
 };
 
+/// Bytes of messages that one answer holds or one request moves, about, unless one alone is larger.
+const BYTES_AT_ONCE_MAX: usize = 1024 * 1024;
+
 /// The messages of a participant.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Mail {
@@ -463,7 +466,7 @@ impl Participant {
         for (mailbox, state) in &self.mail.mailboxes {
             let recovered = fresh.mailboxes.remove(mailbox).unwrap_or_default();
             state.check_same(&recovered).map_err(|wrong| alloc::format!("mailbox {mailbox}: {wrong}"))?;
-            if let Some((dead, _)) = store.dead_after(mailbox, recovered.next().previous(), 1).first() {
+            if let Some(dead) = store.dead_after(mailbox, recovered.next().previous(), 1).first() {
                 return Err(alloc::format!(
                     "a restart would give the place of the dead letter {dead} of {mailbox}"
                 ));
