@@ -19,6 +19,8 @@ pub enum Intake {
     Full,
     /// It does not exist. Messages wait until it is created.
     Absent,
+    /// It does, and what came was not next: it takes what comes after the last number that it has.
+    Gap,
 }
 
 /// A consumer's request for messages.

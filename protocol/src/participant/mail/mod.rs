@@ -23,6 +23,7 @@ use crate::{
         outbox::{Outbox, Released},
         relay::Stream,
     },
+    message::Intake,
     operation::{Operation, Step},
     outcome::{Refusal, RefusalKind},
     storage::{Recovered, RecoveredMail, Store, TxnRecord, Write},
@@ -45,6 +46,8 @@ pub(super) struct Mail {
     /// What the outbox holds, votes in doubt included.
     held: Held,
     arrived: BTreeMap<(Mailbox, NodeId), Arrived>,
+    /// Sources that are told at the end of the turn how far their streams have arrived, and whether more is taken.
+    to_tell: BTreeMap<(Mailbox, NodeId), Intake>,
     mailboxes: BTreeMap<Mailbox, MailboxState>,
     /// Whose connections these are.
     clients: BTreeMap<u64, ClientName>,
