@@ -85,6 +85,7 @@ pub struct Limits {
     /// A session that nobody used for this long is ended, in milliseconds.
     pub session_idle_ms: u64,
     /// Messages in the outbox at most, those of transactions in doubt included; beyond, transactions that send are refused.
+    /// Those that also acknowledge a message here may have an eighth more.
     pub outbox_messages_max: u64,
     /// Bytes of these at most, about.
     pub outbox_bytes_max: u64,
