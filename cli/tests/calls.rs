@@ -479,3 +479,43 @@ fn what_is_wrong_with_a_call_is_said_and_nothing_is_lost() {
         client.close().await;
     });
 }
+
+/// An instance that has one method only, which says its name.
+async fn one_method(client: &Client, method: &'static str) -> RunningService {
+    let service = Service::new("mixed").expect("a good name");
+    let service = service.method(method, 1, move |_: (), transaction, _| async move {
+        Ok::<_, String>((transaction.add(format!("student/{method}"), "n", 1, ..), method.to_owned()))
+    });
+    let config = ServiceConfig {
+        mailbox: MailboxSettings { deliveries_max: 1, ..MailboxSettings::default() },
+        ..config()
+    };
+    service.expect("a method").start(client, config).await.expect("it starts")
+}
+
+#[test]
+fn a_method_that_only_another_instance_has_is_left_to_it() {
+    let cluster = Cluster::up();
+    block_on(async {
+        let client = connect(cluster.dir()).await;
+        let red = one_method(&client, "red").await;
+        // Published, and gone: the call goes round among those that are there.
+        one_method(&client, "blue").await.shut_down().await;
+        let caller = Caller::start(&client, CallerConfig::default()).await.expect("it starts");
+        let mixed = caller.find("mixed").await.expect("it is there");
+        let method = mixed.method::<(), String>("blue", 1).expect("a good name");
+        let again = async {
+            until(async || red.figures().passed_on >= 3).await;
+            one_method(&client, "blue").await
+        };
+        let options = CallOptions::exactly_once().timeout(PATIENCE);
+        let (reply, blue) = tokio::join!(method.call(&(), options), again);
+        assert_eq!(reply, Ok("blue".to_owned()));
+        assert_eq!(number(&client, "student/blue").await, Some(1), "once");
+        caller.close().await;
+        let (red, blue) = (red.shut_down().await, blue.shut_down().await);
+        assert_eq!((red.replied, red.faults), (0, 0), "{red}");
+        assert_eq!((blue.replied, blue.passed_on), (1, 0), "{blue}");
+        client.close().await;
+    });
+}

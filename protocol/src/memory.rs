@@ -167,16 +167,15 @@ impl Store for MemoryStore {
         self.now.mail.messages.get(&(mailbox.clone(), position)).cloned()
     }
 
-    fn dead_after(
-        &self,
-        mailbox: &Mailbox,
-        after: Option<Position>,
-        limit: usize,
-    ) -> Vec<(Position, Stored)> {
+    fn dead(&self, mailbox: &Mailbox, position: Position) -> Option<Stored> {
+        self.now.mail.dead.get(&(mailbox.clone(), position)).cloned()
+    }
+
+    fn dead_after(&self, mailbox: &Mailbox, after: Option<Position>, limit: usize) -> Vec<Position> {
         let start = after.unwrap_or_default().next();
         let dead = self.now.mail.dead.range((mailbox.clone(), start)..);
         let dead = dead.take_while(|((of, _), _)| of == mailbox).take(limit);
-        dead.map(|((_, position), stored)| (*position, stored.clone())).collect()
+        dead.map(|((_, position), _)| *position).collect()
     }
 
     fn write(&mut self, write: Write) {

@@ -213,9 +213,10 @@ pub trait Store {
     fn outgoing(&self, mailbox: &Mailbox, sequence: StreamSequence) -> Option<Envelope>;
     /// A message in a mailbox.
     fn mail(&self, mailbox: &Mailbox, position: Position) -> Option<Stored>;
-    /// At most `limit` dead letters of a mailbox, in order, after `after`.
-    fn dead_after(&self, mailbox: &Mailbox, after: Option<Position>, limit: usize)
-    -> Vec<(Position, Stored)>;
+    /// A dead letter of a mailbox.
+    fn dead(&self, mailbox: &Mailbox, position: Position) -> Option<Stored>;
+    /// Where dead letters of a mailbox are: at most `limit` places, in order, after `after`. Reads none of them.
+    fn dead_after(&self, mailbox: &Mailbox, after: Option<Position>, limit: usize) -> Vec<Position>;
     /// Adds a write to the batch. Later reads see it.
     fn write(&mut self, write: Write);
 }

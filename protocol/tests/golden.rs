@@ -441,7 +441,7 @@ fn mail(samples: &mut Samples) {
         first,
         envelopes: vec![envelope()],
     });
-    for intake in [Intake::Open, Intake::Full, Intake::Absent] {
+    for intake in [Intake::Open, Intake::Full, Intake::Absent, Intake::Gap] {
         samples.message(Message::RelayHeld { mailbox: mailbox(), last: last.clone(), intake });
     }
     for lease_ms in [Some(30_000), None] {

@@ -210,20 +210,24 @@ impl Mail {
         read(&self.messages, Numbered::Message, mailbox, position.0, database)
     }
 
+    pub(crate) fn dead(
+        &self,
+        mailbox: &Mailbox,
+        position: Position,
+        database: (&Shared, &RefCell<Key>),
+    ) -> Option<Stored> {
+        read(&self.dead_letters, Numbered::Dead, mailbox, position.0, database)
+    }
+
     pub(crate) fn dead_after(
         &self,
         mailbox: &Mailbox,
         after: Option<Position>,
         limit: usize,
-        database: (&Shared, &RefCell<Key>),
-    ) -> Vec<(Position, Stored)> {
+    ) -> Vec<Position> {
         let places = self.known.dead.get(mailbox).into_iter();
-        let places = places.flat_map(|places| places.range(after.unwrap_or_default().next()..)).take(limit);
-        let letter = |place: &Position| {
-            let stored = read(&self.dead_letters, Numbered::Dead, mailbox, place.0, database);
-            (*place, stored.expect("a dead letter that is known is stored"))
-        };
-        places.map(letter).collect()
+        let places = places.flat_map(|places| places.range(after.unwrap_or_default().next()..));
+        places.take(limit).copied().collect()
     }
 }
 

@@ -169,13 +169,12 @@ impl Store for RocksStore {
         self.mail.message(mailbox, position, (&self.shared, &self.key))
     }
 
-    fn dead_after(
-        &self,
-        mailbox: &Mailbox,
-        after: Option<Position>,
-        limit: usize,
-    ) -> Vec<(Position, Stored)> {
-        self.mail.dead_after(mailbox, after, limit, (&self.shared, &self.key))
+    fn dead(&self, mailbox: &Mailbox, position: Position) -> Option<Stored> {
+        self.mail.dead(mailbox, position, (&self.shared, &self.key))
+    }
+
+    fn dead_after(&self, mailbox: &Mailbox, after: Option<Position>, limit: usize) -> Vec<Position> {
+        self.mail.dead_after(mailbox, after, limit)
     }
 
     fn write(&mut self, write: Write) {

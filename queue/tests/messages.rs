@@ -8,7 +8,7 @@ use assent_protocol::{
         Sponsor, Stamp, Subject, Time, TxnId,
     },
     mail::{Draft, Mailbox, MessageId, MessageKey, Position},
-    message::{Delivery, Finish, Held, Message, Prepare, Receive, Reply},
+    message::{Delivery, Finish, Held, Manage, Message, Prepare, Receive, Reply},
     operation::{Operation, Step, Value},
     participant::{Input, Limits, Participant, ParticipantConfig},
     storage::Store,
@@ -139,6 +139,8 @@ struct World {
     target: Node,
     answered: BTreeMap<Sequence, Held>,
     deliveries: Vec<Delivery>,
+    /// How many dead letters each request about them has moved.
+    managed: Vec<u64>,
     seed: u64,
     crashes: u32,
 }
@@ -156,6 +158,7 @@ impl World {
             target: Node::new(TARGET),
             answered: BTreeMap::new(),
             deliveries: Vec::new(),
+            managed: Vec::new(),
             seed,
             crashes: 0,
         }
@@ -217,6 +220,9 @@ impl World {
                     }
                     (CONSUMER, Message::Received { deliveries, .. }) => {
                         self.deliveries.extend(deliveries.expect("it may receive"));
+                    }
+                    (CONSUMER, Message::Managed { done, .. }) => {
+                        self.managed.push(done.expect("they are there"));
                     }
                     (Peer::Node(node), message) if node != COORDINATOR => {
                         self.node(node).inbox.push(Input::Message(Peer::Node(id), message));
@@ -369,7 +375,7 @@ fn no_place_is_given_twice_and_no_dead_letter_is_lost() {
     world.settle();
     // The last one dies while the first is still there: then the place of the last is known from nothing but its mark.
     fail(&mut world, 1, &[1]);
-    assert_eq!(world.target.store().dead_after(&orders(), None, 100)[0].0, Position(2), "the last one");
+    assert_eq!(world.target.store().dead_after(&orders(), None, 100), [Position(2)], "the last one");
     world.target.stop();
     world.target.start();
     world.send(2..4, false);
@@ -377,9 +383,78 @@ fn no_place_is_given_twice_and_no_dead_letter_is_lost() {
     for request in 2..6 {
         fail(&mut world, request, &[1, 2]);
     }
-    let dead = world.target.store().dead_after(&orders(), None, 100);
-    let ids = dead.iter().map(|(_, stored)| stored.envelope.id.to_string());
+    let store = world.target.store();
+    let dead = store.dead_after(&orders(), None, 100).into_iter();
+    let dead = dead.map(|place| store.dead(&orders(), place).expect("it is stored"));
+    let ids = dead.map(|stored| stored.envelope.id.to_string());
     assert_eq!(ids.collect::<BTreeSet<_>>(), sent(1..4));
+}
+
+/// Asks again until as many dead letters have been moved.
+fn manage(world: &mut World, what: impl Fn(usize) -> Manage, letters: usize) -> Vec<u64> {
+    world.managed.clear();
+    while world.managed.iter().sum::<u64>() < letters as u64 {
+        let done = world.managed.iter().sum::<u64>() as usize;
+        let manage = Message::Manage { request: 1, mailbox: orders(), what: what(done) };
+        world.target.inbox.push(Input::Message(CONSUMER, manage));
+        world.round(false);
+        assert!(world.managed.last() != Some(&0), "{:?} of {letters} are moved", world.managed);
+    }
+    world.managed.clone()
+}
+
+#[test]
+fn long_dead_letters_are_read_and_moved_a_few_at_a_time() {
+    const LETTERS: usize = 12;
+    let mut world = World::new(0);
+    for number in 0..LETTERS as u64 {
+        let payload = vec![number as u8; 250_000];
+        let draft = Draft { mailbox: orders(), key: None, headers: BTreeMap::new(), payload, delay_ms: 0 };
+        let send = Operation::Send { from: record("student/1"), draft: Arc::new(draft) };
+        world.ask(SOURCE, Sequence(number + 1), vec![send]);
+        world.settle();
+    }
+    let kill_all = |world: &mut World| {
+        for request in 0..LETTERS as u64 {
+            fail(world, request, &[0]);
+        }
+        let places = world.target.store().dead_after(&orders(), None, 100);
+        assert_eq!(places.len(), LETTERS, "all are dead letters");
+        places
+    };
+    let places = kill_all(&mut world);
+
+    let mut listed = Vec::new();
+    loop {
+        let (machine, store) = (world.target.machine(), world.target.store());
+        let Reply::Mail { messages, more } =
+            machine.mail_page(&orders(), true, listed.last().copied(), store)
+        else {
+            panic!("a page of messages is a page of messages");
+        };
+        assert_eq!(messages.len(), 4, "as many as make a megabyte");
+        listed.extend(messages.into_iter().map(|(place, _)| place));
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(listed, places);
+
+    assert_eq!(manage(&mut world, |_| Manage::Redrive(None), LETTERS), [4, 4, 4]);
+    let places = kill_all(&mut world);
+    // Named ones, in whatever order: the first of them by place.
+    let named = |done: usize| Manage::Redrive(Some(places[done..].iter().rev().copied().collect()));
+    assert_eq!(manage(&mut world, named, LETTERS), [4, 4, 4]);
+    let ids: BTreeSet<MessageId> = {
+        let (machine, store) = (world.target.machine(), world.target.store());
+        let place = |place: u64| store.mail(&orders(), Position(place)).map(|stored| stored.envelope.id);
+        let depth = machine.mailboxes(world.target.now, store)[0].depth;
+        assert_eq!(depth, LETTERS as u64);
+        (1..100).filter_map(place).collect()
+    };
+    assert_eq!(ids.len(), LETTERS, "each is there once");
+    kill_all(&mut world);
+    assert_eq!(manage(&mut world, |_| Manage::Purge(None), LETTERS), [12], "nothing is read");
 }
 
 #[test]

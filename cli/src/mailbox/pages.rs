@@ -14,9 +14,6 @@ use clap::{Args, Subcommand};
 use serde::{Serialize, Serializer};
 use std::fmt;
 
-/// Dead letters that one request takes, where there are so many.
-const REQUEST_MAX: u64 = 1024;
-
 /// Which messages.
 #[derive(Debug, Args)]
 pub(super) struct MessagesArgs {
@@ -137,8 +134,10 @@ pub(super) fn dead(args: DeadArgs, global: &Global) -> Result<Status, Failure> {
     match args.command {
         DeadCommand::List(args) => show_pages(&args, global, true),
         DeadCommand::Show(args) => show_dead(&args, global),
-        DeadCommand::Redrive(args) => manage(&args, global, "redrive", "redrove", Manage::Redrive),
-        DeadCommand::Purge(args) => manage(&args, global, "purge", "purged", Manage::Purge),
+        DeadCommand::Redrive(args) => {
+            manage(&args, global, "redrive", ("redrove", "redriven"), Manage::Redrive)
+        }
+        DeadCommand::Purge(args) => manage(&args, global, "purge", ("purged", "purged"), Manage::Purge),
     }
 }
 
@@ -199,31 +198,43 @@ fn show_dead(args: &DeadShowArgs, global: &Global) -> Result<Status, Failure> {
     Ok(Status::Done)
 }
 
+/// How many there are now.
+async fn dead_letters(nodes: &Nodes, mailbox: &Mailbox) -> Result<u64, Failure> {
+    let figures = nodes.mailbox(mailbox).await.reply.map_err(|error| failures::unread(&error, mailbox))?;
+    Ok(figures.map_or(0, |figures| figures.dead))
+}
+
 fn manage(
     args: &DeadManageArgs,
     global: &Global,
     what: &str,
-    done_what: &'static str,
+    (did, were): (&'static str, &'static str),
     manage: fn(Option<Vec<Position>>) -> Manage,
 ) -> Result<Status, Failure> {
     let mailbox = &args.mailbox;
-    let places = (!args.all).then(|| args.messages.iter().copied().map(Position).collect::<Vec<_>>());
+    let mut places: Vec<Position> = args.messages.iter().copied().map(Position).collect();
+    places.sort_unstable();
+    places.dedup();
     let done = context::block_on(async {
         let nodes = nodes(global)?;
+        // Those that die meanwhile are left: what is redriven may die again at once, and this would never end.
+        let there = if args.all { dead_letters(&nodes, mailbox).await? } else { places.len() as u64 };
         let mut done = 0;
+        // One request takes as many as it may, the first ones.
         loop {
-            let some = nodes.manage(mailbox, manage(places.clone())).await.map_err(|error| {
-                failures::failed(&error, mailbox, &format!("{what} dead letters of {mailbox}"))
+            let named = (!args.all).then(|| places[done as usize..].to_vec());
+            let some = nodes.manage(mailbox, manage(named)).await.map_err(|error| {
+                let before = if done > 0 { format!(" (after {done} were {were})") } else { String::new() };
+                failures::failed(&error, mailbox, &format!("{what} dead letters of {mailbox}{before}"))
             })?;
             done += some;
-            // One request takes a part of them; those that die meanwhile are left.
-            if !args.all || some < REQUEST_MAX {
+            if done >= there || some == 0 {
                 break;
             }
         }
         nodes.close().await;
         Ok(done)
     })?;
-    global.output().print(&Managed { mailbox: mailbox.name().to_owned(), done, what: done_what })?;
+    global.output().print(&Managed { mailbox: mailbox.name().to_owned(), done, what: did })?;
     Ok(Status::Done)
 }

@@ -113,14 +113,15 @@ impl Client {
         self.nodes().dead_letters(mailbox, after).await
     }
 
-    /// Puts dead letters back into their mailbox, as new messages with their old ids: these, all or none; or the first
-    /// 1,024. Says how many. [`MailError::Unknown`]: look at them before it is done again.
+    /// Puts dead letters back into their mailbox, as new messages with their old ids: these (none, if one of them is not
+    /// there), or all. One call moves at most 1,024 and about a megabyte, the first ones by place: it says how many, and
+    /// the rest is for the next call. [`MailError::Unknown`]: look at them before it is done again.
     pub async fn redrive(&self, mailbox: &Mailbox, places: Option<Vec<Position>>) -> Result<u64, MailError> {
         self.nodes().manage(mailbox, Manage::Redrive(places)).await
     }
 
-    /// Deletes dead letters for good: these, all or none; or the first 1,024. Says how many. [`MailError::Unknown`]: look
-    /// at them before it is done again.
+    /// Deletes dead letters for good: these (none, if one of them is not there), or the first 1,024. Says how many.
+    /// [`MailError::Unknown`]: look at them before it is done again.
     pub async fn purge(&self, mailbox: &Mailbox, places: Option<Vec<Position>>) -> Result<u64, MailError> {
         self.nodes().manage(mailbox, Manage::Purge(places)).await
     }

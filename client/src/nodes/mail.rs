@@ -35,6 +35,15 @@ impl Nodes {
         .await
     }
 
+    /// One mailbox, as its own node sees it; none if nothing is known of it there.
+    pub async fn mailbox(&self, mailbox: &Mailbox) -> NodeReply<Option<MailboxFigures>> {
+        let figures = |reply| match reply {
+            Reply::Mailboxes(all) => Some(all.into_iter().find(|figures| figures.mailbox == *mailbox)),
+            _ => None,
+        };
+        self.ask_holder(mailbox, Query::Mailboxes, figures).await
+    }
+
     /// What waits in the outbox of every participant.
     pub async fn outboxes(&self) -> Vec<NodeReply<OutboxFigures>> {
         self.ask_all(Some(Role::Participant), &Query::Outbox, |reply| match reply {
@@ -57,13 +66,23 @@ impl Nodes {
     }
 
     async fn mail_page(&self, mailbox: &Mailbox, dead: bool, after: Option<Position>) -> NodeReply<Page> {
+        let query = Query::Mail { mailbox: mailbox.clone(), dead, after };
+        let page = |reply| match reply {
+            Reply::Mail { messages, more } => Some((messages, more)),
+            _ => None,
+        };
+        self.ask_holder(mailbox, query, page).await
+    }
+
+    async fn ask_holder<T>(
+        &self,
+        mailbox: &Mailbox,
+        query: Query,
+        read: impl FnOnce(Reply) -> Option<T>,
+    ) -> NodeReply<T> {
         let node = self.holder(mailbox);
         let reply = match self.line().await {
-            Ok(line) => match line.ask(&node, Query::Mail { mailbox: mailbox.clone(), dead, after }).await {
-                Ok(Reply::Mail { messages, more }) => Ok((messages, more)),
-                Ok(_) => Err(other_answer()),
-                Err(error) => Err(error),
-            },
+            Ok(line) => line.ask(&node, query).await.and_then(|reply| read(reply).ok_or_else(other_answer)),
             Err(cause) => Err(QueryError::Unreachable { address: node.address, cause }),
         };
         NodeReply { node: node.id, role: node.role, name: node.name, reply }
@@ -118,7 +137,8 @@ impl Nodes {
         Ok(all)
     }
 
-    /// Does something with dead letters, and says with how many. Not repeated: where no place is named, doing it twice is
+    /// Does something with dead letters, and says with how many: of those that are named, or of all, the first ones, as many
+    /// as one request may. Not repeated: where no place is named, doing it twice is
     /// doing more.
     pub async fn manage(&self, mailbox: &Mailbox, what: Manage) -> Result<u64, MailError> {
         let asked = |request| Message::Manage { request, mailbox: mailbox.clone(), what: what.clone() };

@@ -246,12 +246,11 @@ impl Store for Disk {
         self.store.mail(mailbox, position)
     }
 
-    fn dead_after(
-        &self,
-        mailbox: &Mailbox,
-        after: Option<Position>,
-        limit: usize,
-    ) -> Vec<(Position, Stored)> {
+    fn dead(&self, mailbox: &Mailbox, position: Position) -> Option<Stored> {
+        self.store.dead(mailbox, position)
+    }
+
+    fn dead_after(&self, mailbox: &Mailbox, after: Option<Position>, limit: usize) -> Vec<Position> {
         self.store.dead_after(mailbox, after, limit)
     }
 

@@ -8,7 +8,7 @@
 //! loses them all, and no lease of before is good any more.
 //!
 //! The invariant: exactly the first message of every key, and every message without one, can be anything but `Behind`;
-//! `ready` holds exactly those that are ready.
+//! `ready` holds exactly those that are ready, and `leased` counts those that are leased or being acknowledged.
 
 use super::{LeaseId, MessageKey, Position};
 use crate::canonical::Shift;
@@ -25,6 +25,7 @@ pub struct MailboxState {
     entries: BTreeMap<Position, Entry>,
     lines: BTreeMap<MessageKey, BTreeSet<Position>>,
     ready: BTreeSet<Position>,
+    leased: usize,
     /// Those who wait for a message, first come, first served.
     receivers: VecDeque<Receiver>,
     /// Sources whose messages were refused because there was no room: they are told when there is.
@@ -53,6 +54,16 @@ pub enum State {
     Leased(Lease),
     /// A transaction that acknowledges it is in doubt. The lease is none after a restart.
     Acknowledging(Option<Lease>),
+}
+
+impl State {
+    /// Whether somebody has it, or may have finished it.
+    fn is_taken(&self) -> bool {
+        match self {
+            State::Leased(_) | State::Acknowledging(_) => true,
+            State::Behind(_) | State::Resting(_) | State::Ready => false,
+        }
+    }
 }
 
 /// One delivery.
@@ -110,6 +121,7 @@ impl MailboxState {
             entries: BTreeMap::new(),
             lines: BTreeMap::new(),
             ready: BTreeSet::new(),
+            leased: 0,
             receivers: VecDeque::new(),
             held_back: BTreeSet::new(),
             dead: 0,
@@ -133,8 +145,7 @@ impl MailboxState {
 
     /// How many are leased or being acknowledged.
     pub fn leased(&self) -> usize {
-        let taken = |entry: &&Entry| matches!(entry.state, State::Leased(_) | State::Acknowledging(_));
-        self.entries.values().filter(taken).count()
+        self.leased
     }
 
     /// How many could be delivered now.
@@ -264,6 +275,7 @@ impl MailboxState {
             && let Some(entry) = self.entries.get_mut(&position)
         {
             entry.state = State::Leased(lease);
+            self.leased += 1;
         }
     }
 
@@ -293,7 +305,10 @@ impl MailboxState {
         let lease = match core::mem::replace(&mut entry.state, State::Ready) {
             State::Leased(lease) => Some(lease),
             State::Acknowledging(lease) => lease,
-            State::Behind(_) | State::Resting(_) | State::Ready => None,
+            State::Behind(_) | State::Resting(_) | State::Ready => {
+                self.leased += 1;
+                None
+            }
         };
         entry.state = State::Acknowledging(lease);
     }
@@ -309,6 +324,7 @@ impl MailboxState {
             }
             State::Acknowledging(None) => {
                 self.ready.insert(position);
+                self.leased -= 1;
                 None
             }
             other => {
@@ -322,6 +338,7 @@ impl MailboxState {
     pub fn remove(&mut self, position: Position) -> Option<Position> {
         let entry = self.entries.remove(&position)?;
         self.ready.remove(&position);
+        self.leased -= usize::from(entry.state.is_taken());
         let key = entry.key?;
         let line = self.lines.get_mut(&key)?;
         line.remove(&position);
@@ -342,6 +359,7 @@ impl MailboxState {
         if failed {
             entry.failed = entry.failed.saturating_add(1);
         }
+        self.leased -= usize::from(entry.state.is_taken());
         match rest_until {
             Some(until) => entry.state = State::Resting(until),
             None => {
@@ -411,6 +429,10 @@ impl MailboxState {
             if self.ready.contains(position) != (entry.state == State::Ready) {
                 return Err(alloc::format!("message {position} is {:?} and not where it is", entry.state));
             }
+        }
+        let taken = self.entries.values().filter(|entry| entry.state.is_taken()).count();
+        if taken != self.leased {
+            return Err(alloc::format!("{taken} messages are leased, and {} are counted", self.leased));
         }
         let ordered: usize = self.lines.values().map(BTreeSet::len).sum();
         let keyed = self.entries.values().filter(|entry| entry.key.is_some()).count();

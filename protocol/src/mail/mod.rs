@@ -313,6 +313,15 @@ impl Stored {
     pub fn mailbox(&self) -> &Mailbox {
         &self.envelope.draft.mailbox
     }
+
+    /// Bytes that it takes with what is said of its failures, about.
+    pub fn bytes_with_failures(&self) -> usize {
+        let words = |failure: &Failure| match &failure.cause {
+            Cause::LeaseExpired => 0,
+            Cause::Failed(words) => words.len(),
+        };
+        self.envelope.draft.bytes() + self.failures.iter().map(words).sum::<usize>()
+    }
 }
 
 /// Why a delivery failed.

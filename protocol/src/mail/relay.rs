@@ -5,6 +5,9 @@
 //! stores, in one batch, the messages and the last number: what is not above that number it has, what is not next it
 //! refuses. So each message arrives once, in order, over a network that loses, doubles and reorders.
 //!
+//! A refusal of what is not next says which number is the last, and the source goes on behind it at once; but once only for
+//! each such number, for every batch behind a lost one is refused. If that is lost too, a timer sends it again.
+//!
 //! Both sides notice if the other has lost what it once held durably, as after a restore from an old copy of its disk:
 //! the source, if the receiver has numbers that the source never gave, or holds another message under one; the
 //! receiver, if the source was told that more had arrived than is there.
@@ -32,6 +35,8 @@ pub struct Stream {
     sizes: VecDeque<u32>,
     /// The receiver takes nothing now.
     paused: bool,
+    /// The number behind which everything was sent again at once, because what came next was missing there.
+    resumed: Option<StreamSequence>,
 }
 
 /// What an acknowledgement means.
@@ -48,7 +53,7 @@ pub enum Progress {
 impl Stream {
     /// A stream as it was stored: what was acknowledged, and the bytes of each message after it.
     pub fn recover(acked: StreamSequence, sizes: VecDeque<u32>) -> Stream {
-        Stream { acked, sent: acked, sizes, paused: false }
+        Stream { acked, sent: acked, sizes, paused: false, resumed: None }
     }
 
     /// Gives the next message its number.
@@ -96,12 +101,30 @@ impl Stream {
     pub fn rewind(&mut self) {
         self.sent = self.acked;
         self.paused = false;
+        self.resumed = None;
+    }
+
+    /// The receiver misses what comes after the last number that is acknowledged: sends it again, if that was not done yet.
+    pub fn resume(&mut self) {
+        if self.is_under_way() && self.resumed != Some(self.acked) {
+            self.sent = self.acked;
+            self.resumed = Some(self.acked);
+        }
     }
 
     /// The receiver has refused what came after its last number.
     pub fn pause(&mut self) {
         self.sent = self.acked;
         self.paused = true;
+    }
+
+    /// The number of one message that may show that the receiver takes something again, if there is any.
+    pub fn probe(&mut self) -> Option<StreamSequence> {
+        if self.is_empty() {
+            return None;
+        }
+        self.sent = self.acked.next();
+        Some(self.sent)
     }
 
     /// The first number and the count of messages to be sent next, if there are any and the window allows.
@@ -160,7 +183,7 @@ pub enum Judgement {
         /// How many are here already.
         skip: usize,
     },
-    /// Messages are missing before the first one: refused, the source sends them again.
+    /// Messages are missing before the first one: refused, the source sends them again at once.
     Gap,
     /// This node has lost what it once acknowledged.
     WeLost,

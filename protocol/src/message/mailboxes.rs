@@ -19,6 +19,8 @@ pub enum Intake {
     Full,
     /// It does not exist. Messages wait until it is created.
     Absent,
+    /// It does, and what came was not next: it takes what comes after the last number that it has.
+    Gap,
 }
 
 /// A consumer's request for messages.
@@ -68,7 +70,8 @@ pub enum Finish {
 /// What is done with dead letters.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Manage {
-    /// Back into the mailbox, as new messages with their old ids; none: the first ones, as many as one request may.
+    /// Back into the mailbox, as new messages with their old ids; none: the first ones. Of many bytes only the first are
+    /// moved, in the order of their places: the answer says how many.
     Redrive(Option<Vec<Position>>),
     /// Gone for good; none: the first ones, as many as one request may.
     Purge(Option<Vec<Position>>),

@@ -85,6 +85,7 @@ pub struct Limits {
     /// A session that nobody used for this long is ended, in milliseconds.
     pub session_idle_ms: u64,
     /// Messages in the outbox at most, those of transactions in doubt included; beyond, transactions that send are refused.
+    /// Those that also acknowledge a message here may have an eighth more.
     pub outbox_messages_max: u64,
     /// Bytes of these at most, about.
     pub outbox_bytes_max: u64,
@@ -226,6 +227,8 @@ enum Due {
     RelayAgain(Mailbox),
     /// The end of the turn: somebody may wait for what is ready.
     Serve(Mailbox),
+    /// The end of the turn: a source is told how far its stream has arrived.
+    Arrived(Mailbox, NodeId),
     /// The end of a lease.
     Lease(Mailbox, Position),
     /// A message comes of age.
@@ -501,6 +504,7 @@ impl Participant {
                 Due::Relay(mailbox) => self.on_relay_due(&mailbox, turn),
                 Due::RelayAgain(mailbox) => self.on_relay_again(&mailbox, turn),
                 Due::Serve(mailbox) => self.serve(&mailbox, turn),
+                Due::Arrived(mailbox, source) => self.on_arrived_due(mailbox, source, turn),
                 Due::Lease(mailbox, position) => self.on_lease_due(&mailbox, position, turn),
                 Due::Rest(mailbox, position) => self.on_rest_due(&mailbox, position, turn),
                 Due::Receiver(mailbox, peer, request) => {

@@ -136,6 +136,7 @@ fn intake(intake: Intake) -> &'static str {
         Intake::Open => "open",
         Intake::Full => "full",
         Intake::Absent => "absent",
+        Intake::Gap => "gap",
     }
 }
 

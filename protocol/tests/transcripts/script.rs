@@ -84,6 +84,7 @@ impl Script {
                 let watermark = Sequence(options.watermark);
                 self.say(client, &options, Message::KeepSession { session, watermark })
             }
+            ("deliver", [choice @ .., "together"]) => self.stage()?.deliver_together(&read_choice(choice)?),
             ("deliver", choice) => self.stage()?.deliver(&read_choice(choice)?),
             ("drop", choice) => self.stage()?.lose(&read_choice(choice)?),
             ("redeliver", [from, "->", to, words @ ..]) => {

@@ -57,12 +57,10 @@ impl Store for Disk {
     fn mail(&self, mailbox: &Mailbox, position: Position) -> Option<Stored> {
         self.store.mail(mailbox, position)
     }
-    fn dead_after(
-        &self,
-        mailbox: &Mailbox,
-        after: Option<Position>,
-        limit: usize,
-    ) -> Vec<(Position, Stored)> {
+    fn dead(&self, mailbox: &Mailbox, position: Position) -> Option<Stored> {
+        self.store.dead(mailbox, position)
+    }
+    fn dead_after(&self, mailbox: &Mailbox, after: Option<Position>, limit: usize) -> Vec<Position> {
         self.store.dead_after(mailbox, after, limit)
     }
     fn write(&mut self, write: Write) {
@@ -281,6 +279,16 @@ impl Stage {
         if chosen.is_empty() { Err("no such message is under way".to_string()) } else { Ok(chosen) }
     }
 
+    /// All that is under way over this link, in one turn of the receiver.
+    pub(crate) fn deliver_together(&mut self, choice: &Choice) -> Result<(), String> {
+        let (from, to) = choice.link.ok_or("together over which link?")?;
+        for Flight { message, .. } in self.chosen(choice)? {
+            self.delivered.entry((from, to)).or_default().push(message.clone());
+            self.one_input(to, Input::Message(Peer::Node(from), Box::new(message)))?;
+        }
+        self.end_turn(to)
+    }
+
     pub(crate) fn deliver(&mut self, choice: &Choice) -> Result<(), String> {
         for Flight { from, to, message } in self.chosen(choice)? {
             self.delivered.entry((from, to)).or_default().push(message.clone());
@@ -442,7 +450,11 @@ impl Stage {
 
     fn input(&mut self, id: NodeId, input: Input) -> Result<(), String> {
         self.one_input(id, input)?;
-        // As a node's loop does: what is due is done before it waits again.
+        self.end_turn(id)
+    }
+
+    /// As a node's loop does: what is due is done before it waits again.
+    fn end_turn(&mut self, id: NodeId) -> Result<(), String> {
         while self.nodes[&id].up && self.nodes[&id].next_wake().is_some_and(|due| due <= self.now) {
             self.one_input(id, Input::Tick)?;
         }

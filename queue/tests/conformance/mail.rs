@@ -102,9 +102,9 @@ pub(crate) fn writes(step: MailStep, memory: &MemoryStore) -> Vec<Write> {
         Some((position, memory.mail(mailbox, position).expect("it is there")))
     };
     let pick_dead = |mailbox: &Mailbox, index: usize| {
-        let mut dead = memory.dead_after(mailbox, None, 100);
-        let index = index.checked_rem(dead.len())?;
-        Some(dead.swap_remove(index))
+        let places = memory.dead_after(mailbox, None, 100);
+        let position = places[index.checked_rem(places.len())?];
+        Some((position, memory.dead(mailbox, position).expect("it is there")))
     };
     match step {
         MailStep::Send(mailbox, envelope) => vec![Write::PutOutgoing(given(&mailbox).next(), envelope)],
@@ -175,6 +175,7 @@ pub(crate) fn check(memory: &MemoryStore, rocks: &RocksStore) {
             );
             let position = Position(number);
             assert_eq!(memory.mail(&mailbox, position), rocks.mail(&mailbox, position), "{mailbox} {number}");
+            assert_eq!(memory.dead(&mailbox, position), rocks.dead(&mailbox, position), "{mailbox} {number}");
             let after = number.checked_sub(1).map(Position);
             for limit in [0, 1, 100] {
                 let dead = rocks.dead_after(&mailbox, after, limit);

@@ -1,6 +1,6 @@
 //! Delivering: messages into mailboxes, leases to consumers, and what becomes of each (see [`crate::mail::mailbox`]).
 
-use super::{Participant, relaying::setting};
+use super::{BYTES_AT_ONCE_MAX, Participant, relaying::setting};
 use crate::{
     canary::{Canary, broken},
     ids::{ClientName, FieldName, Member, NodeId, Peer, Stamp},
@@ -14,9 +14,6 @@ use crate::{
     storage::{Field, Store, Write},
 };
 use alloc::{boxed::Box, vec::Vec};
-
-/// Bytes of messages in one answer, about, unless one alone is larger.
-const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 impl From<Unleased> for MailboxRefusal {
     fn from(unleased: Unleased) -> Self {
@@ -161,7 +158,7 @@ impl Participant {
             {
                 let stored = turn.store.mail(mailbox, position).expect("a message in its mailbox is stored");
                 bytes += stored.envelope.draft.bytes();
-                if !deliveries.is_empty() && bytes > ANSWER_BYTES_MAX {
+                if !deliveries.is_empty() && bytes > BYTES_AT_ONCE_MAX {
                     break;
                 }
                 let delivery = state.failed(position).saturating_add(1);

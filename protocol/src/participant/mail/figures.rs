@@ -1,6 +1,6 @@
 //! What people may see of messages. Nothing here changes anything.
 
-use super::Participant;
+use super::{BYTES_AT_ONCE_MAX, Participant};
 use crate::{
     ids::{Stamp, Time},
     mail::{Mailbox, Position, Stored},
@@ -9,8 +9,6 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// Bytes of messages in one page, about.
-const PAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Messages in one page at most.
 const PAGE_MAX: usize = 256;
 
@@ -31,7 +29,8 @@ impl Participant {
             dead_oldest_ms: if state.dead == 0 {
                 0
             } else {
-                since(store.dead_after(mailbox, None, 1).pop().map(|(_, stored)| stored))
+                let first = store.dead_after(mailbox, None, 1).pop();
+                since(first.and_then(|first| store.dead(mailbox, first)))
             },
         };
         self.mail.mailboxes.iter().map(figures).collect()
@@ -68,23 +67,27 @@ impl Participant {
         after: Option<Position>,
         store: &S,
     ) -> Reply {
-        let mut found = if dead {
+        let places = if dead {
             store.dead_after(mailbox, after, PAGE_MAX + 1)
         } else {
             let after = after.unwrap_or_default();
             let places = self.mail.mailboxes.get(mailbox).into_iter().flat_map(|state| state.after(after));
-            let stored = |position| Some((position, store.mail(mailbox, position)?));
-            places.take(PAGE_MAX + 1).filter_map(stored).collect()
+            places.take(PAGE_MAX + 1).collect()
         };
+        let mut messages = Vec::new();
         let mut bytes = 0;
-        let fits = |(_, stored): &&(Position, Stored)| {
-            bytes += stored.envelope.draft.bytes();
-            bytes <= PAGE_BYTES_MAX
-        };
-        let count = found.iter().take_while(fits).count().clamp(1, PAGE_MAX);
-        let more = found.len() > count;
-        found.truncate(count);
-        Reply::Mail { messages: found, more }
+        let mut more = places.len() > PAGE_MAX;
+        for position in places.into_iter().take(PAGE_MAX) {
+            let stored = if dead { store.dead(mailbox, position) } else { store.mail(mailbox, position) };
+            let Some(stored) = stored else { continue };
+            bytes += stored.bytes_with_failures();
+            if bytes > BYTES_AT_ONCE_MAX && !messages.is_empty() {
+                more = true;
+                break;
+            }
+            messages.push((position, stored));
+        }
+        Reply::Mail { messages, more }
     }
 
     /// Named counts of messages since the start.

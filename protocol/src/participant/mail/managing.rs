@@ -1,6 +1,8 @@
 //! Dead letters: redriven into their mailbox, or purged.
+//!
+//! One request moves no more bytes than one answer would hold: whoever wants more moved asks again.
 
-use super::Participant;
+use super::{BYTES_AT_ONCE_MAX, Participant};
 use crate::{
     ids::{Peer, Stamp},
     mail::{DELIVERY_MAX, Mailbox, Position, Stored},
@@ -33,42 +35,59 @@ impl Participant {
     ) -> Result<u64, MailboxRefusal> {
         self.consumer(from, mailbox, turn.store)?;
         let (Manage::Redrive(places) | Manage::Purge(places)) = what;
-        let dead = dead_letters(mailbox, places.as_deref(), turn)?;
-        let count = dead.len() as u64;
+        let places = dead_letters(mailbox, places.as_deref(), turn.store)?;
+        let done = match what {
+            Manage::Redrive(_) => self.redrive(mailbox, places, turn),
+            Manage::Purge(_) => self.purge(mailbox, places, turn),
+        };
         if let Some(state) = self.mail.mailboxes.get_mut(mailbox) {
-            state.dead = state.dead.saturating_sub(count);
+            state.dead = state.dead.saturating_sub(done);
         }
-        for (position, stored) in dead {
-            turn.store.write(Write::DeleteDead(mailbox.clone(), position));
-            match what {
-                Manage::Redrive(_) => {
-                    self.mail.figures.redriven += 1;
-                    // A new message with its old id, and its failures to be read; they count anew.
-                    let arrived = self.wall(turn.now);
-                    self.put_message(Stored { arrived, due: Stamp(0), failed: 0, ..stored }, turn);
-                }
-                Manage::Purge(_) => self.mail.figures.purged += 1,
+        Ok(done)
+    }
+
+    /// Says how many: the first of them, as many as fit into one request.
+    fn redrive<S: Store>(&mut self, mailbox: &Mailbox, places: Vec<Position>, turn: &mut Turn<'_, S>) -> u64 {
+        let mut done = 0;
+        let mut bytes = 0;
+        for position in places {
+            let stored = turn.store.dead(mailbox, position).expect("a dead letter that is known is stored");
+            bytes += stored.bytes_with_failures();
+            if done > 0 && bytes > BYTES_AT_ONCE_MAX {
+                break;
             }
+            turn.store.write(Write::DeleteDead(mailbox.clone(), position));
+            // A new message with its old id, and its failures to be read; they count anew.
+            let arrived = self.wall(turn.now);
+            self.put_message(Stored { arrived, due: Stamp(0), failed: 0, ..stored }, turn);
+            done += 1;
         }
-        Ok(count)
+        self.mail.figures.redriven += done;
+        done
+    }
+
+    fn purge<S: Store>(&mut self, mailbox: &Mailbox, places: Vec<Position>, turn: &mut Turn<'_, S>) -> u64 {
+        let done = places.len() as u64;
+        for position in places {
+            turn.store.write(Write::DeleteDead(mailbox.clone(), position));
+        }
+        self.mail.figures.purged += done;
+        done
     }
 }
 
-/// The dead letters at these places, or the first ones. All or none: one that is not there refuses them all.
+/// Where these dead letters are, or the first ones, in order. One that is not there refuses them all.
 fn dead_letters<S: Store>(
     mailbox: &Mailbox,
     places: Option<&[Position]>,
-    turn: &Turn<'_, S>,
-) -> Result<Vec<(Position, Stored)>, MailboxRefusal> {
+    store: &S,
+) -> Result<Vec<Position>, MailboxRefusal> {
     let Some(places) = places else {
-        return Ok(turn.store.dead_after(mailbox, None, DELIVERY_MAX));
+        return Ok(store.dead_after(mailbox, None, DELIVERY_MAX));
     };
     let mut places = places.to_vec();
     places.sort_unstable();
     places.dedup();
-    let find = |place: Position| {
-        let found = turn.store.dead_after(mailbox, place.previous(), 1).pop();
-        found.filter(|(position, _)| *position == place).ok_or(MailboxRefusal::DeadLetterAbsent)
-    };
-    places.into_iter().map(find).collect()
+    let is_dead = |place: &Position| store.dead_after(mailbox, place.previous(), 1) == [*place];
+    if places.iter().all(is_dead) { Ok(places) } else { Err(MailboxRefusal::DeadLetterAbsent) }
 }

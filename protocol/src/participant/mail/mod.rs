@@ -24,6 +24,7 @@ use crate::{
         outbox::{Outbox, Released},
         relay::Stream,
     },
+    message::Intake,
     operation::{Operation, Step},
     outcome::{Refusal, RefusalKind},
     storage::{Recovered, RecoveredMail, Store, TxnRecord, Write},
@@ -35,6 +36,12 @@ use alloc::{
     vec::Vec,
 };
 
+/// Bytes of messages that one answer holds or one request moves, about, unless one alone is larger.
+const BYTES_AT_ONCE_MAX: usize = 1024 * 1024;
+
+/// The part of the outbox, beside its bound, that only transactions may use which acknowledge a message here.
+const OUTBOX_RESERVE: u64 = 8;
+
 /// The messages of a participant.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Mail {
@@ -43,6 +50,8 @@ pub(super) struct Mail {
     /// What the outbox holds, votes in doubt included.
     held: Held,
     arrived: BTreeMap<(Mailbox, NodeId), Arrived>,
+    /// Sources that are told at the end of the turn how far their streams have arrived, and whether more is taken.
+    to_tell: BTreeMap<(Mailbox, NodeId), Intake>,
     mailboxes: BTreeMap<Mailbox, MailboxState>,
     /// Whose connections these are.
     clients: BTreeMap<u64, ClientName>,
@@ -230,13 +239,18 @@ impl Participant {
 
     /// Whether the transaction may send and finish its messages. Asked when the vote would be written.
     pub(super) fn check_mail<S: Store>(&self, txn: &TxnId, steps: &[Step], store: &S) -> Result<(), Refusal> {
+        let acknowledges = acknowledged(steps).next().is_some();
         let mut finished = BTreeSet::new();
         let mut sent = Held::default();
         for step in steps {
             let kind = match &step.operation {
                 Operation::Send { draft, .. } => {
                     sent.add(Held { messages: 1, bytes: draft.bytes() as u64 });
-                    self.check_send(&draft.mailbox, sent, steps, store)
+                    if self.is_outbox_full(sent, acknowledges) {
+                        Some(RefusalKind::OutboxFull)
+                    } else {
+                        self.check_send(&draft.mailbox, steps, store)
+                    }
                 }
                 Operation::Acknowledge { mailbox, position, lease } => {
                     let held = self.mail.mailboxes.get(mailbox);
@@ -293,20 +307,17 @@ impl Participant {
         }
     }
 
-    /// `sent` is what the transaction sends up to here.
-    fn check_send<S: Store>(
-        &self,
-        mailbox: &Mailbox,
-        sent: Held,
-        steps: &[Step],
-        store: &S,
-    ) -> Option<RefusalKind> {
+    /// Whether the outbox does not take this as well. Who acknowledges a message here has a reserve: the outbox may be full
+    /// of messages that wait for the room which that makes.
+    fn is_outbox_full(&self, sent: Held, acknowledges: bool) -> bool {
         let limits = &self.config.limits;
-        if self.mail.held.messages + sent.messages > limits.outbox_messages_max
-            || self.mail.held.bytes + sent.bytes > limits.outbox_bytes_max
-        {
-            return Some(RefusalKind::OutboxFull);
-        }
+        let bound =
+            |max: u64| if acknowledges { max.saturating_add((max / OUTBOX_RESERVE).max(1)) } else { max };
+        self.mail.held.messages + sent.messages > bound(limits.outbox_messages_max)
+            || self.mail.held.bytes + sent.bytes > bound(limits.outbox_bytes_max)
+    }
+
+    fn check_send<S: Store>(&self, mailbox: &Mailbox, steps: &[Step], store: &S) -> Option<RefusalKind> {
         // Only where the mailbox is here can anybody know; a message to another node waits until the mailbox is created.
         let here = self.config.directory.locate(mailbox.record()) == self.config.node;
         let created = || steps.iter().any(|step| step.operation.creates(mailbox.record()));
@@ -464,7 +475,7 @@ impl Participant {
         for (mailbox, state) in &self.mail.mailboxes {
             let recovered = fresh.mailboxes.remove(mailbox).unwrap_or_default();
             state.check_same(&recovered).map_err(|wrong| alloc::format!("mailbox {mailbox}: {wrong}"))?;
-            if let Some((dead, _)) = store.dead_after(mailbox, recovered.next().previous(), 1).first() {
+            if let Some(dead) = store.dead_after(mailbox, recovered.next().previous(), 1).first() {
                 return Err(alloc::format!(
                     "a restart would give the place of the dead letter {dead} of {mailbox}"
                 ));

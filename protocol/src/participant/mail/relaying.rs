@@ -3,12 +3,12 @@
 use super::{Fault, Held, Participant};
 use crate::{
     canary::{Canary, broken},
-    ids::{NodeId, Peer},
+    ids::{NodeId, Peer, Time},
     mail::{
         Arrived, Envelope, Mailbox, MessageId, StreamSequence,
         mailbox::MailboxState,
         relay,
-        relay::{Judgement, Progress},
+        relay::{Judgement, Progress, Stream},
         settings,
     },
     message::{Intake, Message},
@@ -21,7 +21,7 @@ use alloc::vec::Vec;
 impl Intake {
     /// Whether more is taken.
     pub fn is_open(self) -> bool {
-        self == Intake::Open
+        matches!(self, Intake::Open | Intake::Gap)
     }
 }
 
@@ -49,16 +49,10 @@ impl Participant {
             // Sent when it is connected.
             return;
         }
-        let Some(stream) = self.mail.streams.get_mut(mailbox) else { return };
-        while let Some((first, count)) = stream.next_batch() {
-            let numbers = (first.0..).take(count).map(StreamSequence);
-            let envelopes: Vec<Envelope> =
-                numbers.filter_map(|number| turn.store.outgoing(mailbox, number)).collect();
-            assert!(envelopes.len() == count, "what is not acknowledged is stored");
-            self.mail.figures.relayed += count as u64;
-            let acked = stream.acked();
-            turn.send_node(destination, Message::Relay { mailbox: mailbox.clone(), acked, first, envelopes });
+        while let Some((first, count)) = self.mail.streams.get_mut(mailbox).and_then(Stream::next_batch) {
+            self.send_batch(destination, mailbox, first, count, turn);
         }
+        let Some(stream) = self.mail.streams.get(mailbox) else { return };
         let held_back = stream.is_paused() && !stream.is_empty() && !broken(Canary::StreamPausedForGood);
         if stream.is_under_way() || held_back {
             let again = turn.now.after_ms(self.config.limits.relay_retry_ms);
@@ -66,7 +60,25 @@ impl Participant {
         }
     }
 
-    /// Nothing was heard of a stream for long: what is not acknowledged is sent again.
+    fn send_batch<S: Store>(
+        &mut self,
+        destination: NodeId,
+        mailbox: &Mailbox,
+        first: StreamSequence,
+        count: usize,
+        turn: &mut Turn<'_, S>,
+    ) {
+        let numbers = (first.0..).take(count).map(StreamSequence);
+        let envelopes: Vec<Envelope> =
+            numbers.filter_map(|number| turn.store.outgoing(mailbox, number)).collect();
+        assert!(envelopes.len() == count, "what is not acknowledged is stored");
+        self.mail.figures.relayed += count as u64;
+        let acked = self.mail.streams.get(mailbox).map(Stream::acked).unwrap_or_default();
+        turn.send_node(destination, Message::Relay { mailbox: mailbox.clone(), acked, first, envelopes });
+    }
+
+    /// Nothing was heard of a stream for long: what is not acknowledged is sent again; only the first of it to a mailbox
+    /// that took nothing, to see whether it does now.
     pub(in crate::participant) fn on_relay_again<S: Store>(
         &mut self,
         mailbox: &Mailbox,
@@ -77,19 +89,29 @@ impl Participant {
             return;
         }
         self.mail.figures.relayed_again += 1;
-        stream.rewind();
+        let destination = self.config.directory.locate(mailbox.record());
+        if !stream.is_paused() {
+            stream.rewind();
+        } else if self.reachable.contains(&destination)
+            && let Some(first) = stream.probe()
+        {
+            self.send_batch(destination, mailbox, first, 1, turn);
+        }
         self.on_relay_due(mailbox, turn);
     }
 
-    /// A node is connected: its streams begin where they were acknowledged.
+    /// A node is connected: its streams begin where they were acknowledged, those that it held back with one message.
     pub(in crate::participant) fn relay_to<S: Store>(&mut self, node: NodeId, turn: &mut Turn<'_, S>) {
         let theirs = |mailbox: &&Mailbox| self.config.directory.locate(mailbox.record()) == node;
         let mailboxes: Vec<Mailbox> = self.mail.streams.keys().filter(theirs).cloned().collect();
         for mailbox in mailboxes {
-            if let Some(stream) = self.mail.streams.get_mut(&mailbox) {
+            let Some(stream) = self.mail.streams.get_mut(&mailbox) else { continue };
+            if stream.is_paused() {
+                self.agenda.set_at_latest(Due::RelayAgain(mailbox), turn.now);
+            } else {
                 stream.rewind();
+                self.agenda.set_at_latest(Due::Relay(mailbox), turn.now);
             }
-            self.agenda.set_at_latest(Due::Relay(mailbox), turn.now);
         }
     }
 
@@ -152,7 +174,10 @@ impl Participant {
             }
             Judgement::Gap => {
                 self.mail.figures.gaps += 1;
-                self.intake(&mailbox, turn.store)
+                match self.intake(&mailbox, turn.store) {
+                    Intake::Open | Intake::Gap => Intake::Gap,
+                    closed @ (Intake::Full | Intake::Absent) => closed,
+                }
             }
             Judgement::WeLost => {
                 self.mail.fault = Some(Fault::MessagesLost { mailbox, source, acked, last });
@@ -164,7 +189,7 @@ impl Participant {
                 Intake::Open
             }
         };
-        self.tell_arrived(source, mailbox, intake, turn);
+        self.tell_arrived(source, mailbox, intake, turn.now);
     }
 
     /// Stores what there is room for, with the number of the last one: one batch.
@@ -208,10 +233,23 @@ impl Participant {
         intake
     }
 
-    fn tell_arrived<S>(&self, source: NodeId, mailbox: Mailbox, intake: Intake, turn: &mut Turn<'_, S>) {
-        let arrived = self.mail.arrived.get(&(mailbox.clone(), source));
-        let last = arrived.map(|arrived| (arrived.last, arrived.id.clone()));
-        turn.send_node(source, Message::RelayHeld { mailbox, last, intake });
+    /// The source is told at the end of the turn, once for all that came of its stream: the latest word counts.
+    fn tell_arrived(&mut self, source: NodeId, mailbox: Mailbox, intake: Intake, now: Time) {
+        self.agenda.set_at_latest(Due::Arrived(mailbox.clone(), source), now);
+        self.mail.to_tell.insert((mailbox, source), intake);
+    }
+
+    /// The end of a turn in which messages of a stream came, or room for them.
+    pub(in crate::participant) fn on_arrived_due<S>(
+        &mut self,
+        mailbox: Mailbox,
+        source: NodeId,
+        turn: &mut Turn<'_, S>,
+    ) {
+        let place = (mailbox, source);
+        let Some(intake) = self.mail.to_tell.remove(&place) else { return };
+        let last = self.mail.arrived.get(&place).map(|arrived| (arrived.last, arrived.id.clone()));
+        turn.send_node(source, Message::RelayHeld { mailbox: place.0, last, intake });
     }
 
     /// There is room again: those that were held back go on.
@@ -230,7 +268,7 @@ impl Participant {
             if source == self.config.node {
                 self.agenda.set_at_latest(Due::Relay(mailbox.clone()), turn.now);
             } else {
-                self.tell_arrived(source, mailbox.clone(), Intake::Open, turn);
+                self.tell_arrived(source, mailbox.clone(), Intake::Open, turn.now);
             }
         }
     }
@@ -277,8 +315,11 @@ impl Participant {
             }
         }
         match intake {
-            Intake::Open if stream.is_paused() => stream.rewind(),
+            Intake::Open | Intake::Gap if stream.is_paused() => stream.rewind(),
             Intake::Open => {}
+            // Said before more had arrived: what was missing then has come.
+            Intake::Gap if stale => {}
+            Intake::Gap => stream.resume(),
             // Said before more had arrived: it is over, and of a stream that has nothing to send nobody would hear again.
             Intake::Full | Intake::Absent
                 if (stale || stream.is_empty()) && !broken(Canary::StreamPausedForGood) => {}
