@@ -1,17 +1,20 @@
-//! Dead letters: redriven into their mailbox, or purged.
+//! Dead letters: redriven into their mailbox, or purged. And a whole mailbox that is to be deleted: its messages discarded.
 
 use super::Participant;
 use crate::{
     ids::{Peer, Stamp},
-    mail::{DELIVERY_MAX, Mailbox, Position, Stored},
+    mail::{
+        DELIVERY_MAX, Mailbox, Position, Stored,
+        mailbox::{MailboxState, State},
+    },
     message::{MailboxRefusal, Manage, Message},
-    participant::Turn,
+    participant::{Due, Turn},
     storage::{Store, Write},
 };
 use alloc::vec::Vec;
 
 impl Participant {
-    /// Somebody takes care of dead letters.
+    /// Somebody takes care of dead letters, or discards messages.
     pub(in crate::participant) fn on_manage<S: Store>(
         &mut self,
         from: Peer,
@@ -32,7 +35,9 @@ impl Participant {
         turn: &mut Turn<'_, S>,
     ) -> Result<u64, MailboxRefusal> {
         self.consumer(from, mailbox, turn.store)?;
-        let (Manage::Redrive(places) | Manage::Purge(places)) = what;
+        let (Manage::Redrive(places) | Manage::Purge(places)) = what else {
+            return Ok(self.discard(mailbox, turn));
+        };
         let dead = dead_letters(mailbox, places.as_deref(), turn)?;
         let count = dead.len() as u64;
         if let Some(state) = self.mail.mailboxes.get_mut(mailbox) {
@@ -47,11 +52,29 @@ impl Participant {
                     let arrived = self.wall(turn.now);
                     self.put_message(Stored { arrived, due: Stamp(0), failed: 0, ..stored }, turn);
                 }
-                Manage::Purge(_) => self.mail.figures.purged += 1,
+                Manage::Purge(_) | Manage::Discard => self.mail.figures.purged += 1,
             }
         }
         Ok(count)
     }
+
+    /// Ends the first messages, also those that rest or are leased. Says how many.
+    fn discard<S: Store>(&mut self, mailbox: &Mailbox, turn: &mut Turn<'_, S>) -> u64 {
+        let Some(state) = self.mail.mailboxes.get(mailbox) else { return 0 };
+        let places = discardable(state);
+        for position in &places {
+            self.agenda.clear(&Due::Rest(mailbox.clone(), *position));
+            self.finish_message(mailbox, *position, turn);
+        }
+        self.mail.figures.discarded += places.len() as u64;
+        places.len() as u64
+    }
+}
+
+/// A message that a transaction in doubt acknowledges may be gone already: it stays until that has ended.
+fn discardable(state: &MailboxState) -> Vec<Position> {
+    let in_doubt = |position: &Position| matches!(state.state(*position), Some(State::Acknowledging(_)));
+    state.after(Position(0)).filter(|position| !in_doubt(position)).take(DELIVERY_MAX).collect()
 }
 
 /// The dead letters at these places, or the first ones. All or none: one that is not there refuses them all.
