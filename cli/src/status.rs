@@ -44,7 +44,7 @@ statuses! {
     WrongResult = 9, "wrong-result", "What the cluster holds is not what it should hold.";
     NotExecuted = 10, "not-executed", "A transaction was not executed: too much was in flight. Try again.";
     Node = 11, "node", "A node could not start or had to stop: its port, its disk or its database.";
-    Refused = 12, "refused", "A mailbox refused it: the lease is lost or another client's, or the client is not permitted. Nothing has changed.";
+    Refused = 12, "refused", "A mailbox refused it: the lease is lost or another client's, the client is not permitted, or the mailbox is to be deleted and not empty. Nothing has changed.";
 }
 
 impl Status {

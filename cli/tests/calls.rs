@@ -26,6 +26,8 @@ use std::{
 
 const PATIENCE: Duration = Duration::from_secs(300);
 const CALLS: u64 = 80;
+/// How long mailboxes for replies are kept here.
+const KEEP: Duration = Duration::from_secs(3);
 
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 struct Deposit {
@@ -51,6 +53,39 @@ fn config() -> ServiceConfig {
         processor: ProcessorConfig { lease: Duration::from_secs(2), ..ProcessorConfig::default() },
         mailbox: MailboxSettings { deliveries_max: 1000, ..MailboxSettings::default() },
     }
+}
+
+fn keeping(keep: Duration) -> CallerConfig {
+    CallerConfig { keep, ..CallerConfig::default() }
+}
+
+/// Mailboxes for replies, and until when they are kept, in milliseconds since 1970.
+async fn kept(client: &Client) -> Vec<(String, i64)> {
+    let mut all = Vec::new();
+    for node in client.scan(Some("mailbox")).await {
+        for (record, content) in node.reply.expect("it answers") {
+            let until = content.fields.iter().find(|(name, _)| name.as_str() == "kept_until_ms");
+            if let Some((_, FieldContent::Value(Value::Int(until)))) = until {
+                all.push((record.as_str().trim_start_matches("mailbox/").to_owned(), *until));
+            }
+        }
+    }
+    all
+}
+
+/// What a caller finds that starts now, and has looked round.
+async fn removed_by_another(client: &Client) -> u64 {
+    let caller = Caller::start(client, CallerConfig::default()).await.expect("it starts");
+    let begun = Instant::now();
+    while caller.figures().removed == 0 && begun.elapsed() < Duration::from_secs(1) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    caller.close().await.removed
+}
+
+fn wall_ms() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    now.as_millis() as i64
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -159,6 +194,14 @@ fn a_process_of_its_own() {
                 let _ = order
                     .call(&"faust".to_owned(), CallOptions::exactly_once().id(id).timeout(PATIENCE))
                     .await;
+                std::future::pending::<()>().await;
+            }
+            "left behind" => {
+                let caller = Caller::start(&client, keeping(KEEP)).await.expect("it starts");
+                let shop = caller.find("shop").await.expect("it is there");
+                let order = shop.method::<String, String>("order", 1).expect("a good name");
+                let options = CallOptions::at_least_once().timeout(KEEP);
+                let _ = order.call(&"faust".to_owned(), options).await;
                 std::future::pending::<()>().await;
             }
             other => panic!("{other:?} is no role"),
@@ -387,6 +430,80 @@ fn a_call_whose_caller_is_gone_expires_or_is_counted() {
             let figures = node.reply.expect("it answers");
             assert_eq!(figures.messages, 0, "no reply waits for a mailbox that is gone");
         }
+        client.close().await;
+    });
+}
+
+#[test]
+fn the_mailbox_of_a_killed_caller_is_removed_with_its_replies_when_nobody_can_wait_for_them() {
+    let cluster = Cluster::up();
+    block_on(async {
+        let client = connect(cluster.dir()).await;
+        let runs = Arc::new(AtomicU64::new(0));
+        let service = shop(&client, &runs, Duration::from_secs(1)).await;
+        let killed = Process::start("left behind", cluster.dir());
+        until(async || runs.load(Ordering::SeqCst) == 1).await;
+        killed.kill();
+        until(async || service.figures().replied == 1).await;
+        let (mailbox, until_ms) = kept(&client).await.pop().expect("it was left behind");
+        assert_eq!(depth(&client, &mailbox).await, 1, "with a reply in it");
+
+        until(async || {
+            let removed = removed_by_another(&client).await;
+            assert!(removed == 0 || wall_ms() > until_ms, "it was kept for as long as it had to be");
+            removed == 1
+        })
+        .await;
+        assert_eq!(kept(&client).await, []);
+        for node in client.mailboxes().await {
+            let figures = node.reply.expect("it answers");
+            let reply = figures.iter().find(|held| held.mailbox.name() == mailbox);
+            assert!(reply.is_none_or(|held| !held.exists && held.depth == 0), "{reply:?}");
+        }
+        let _ = service.shut_down().await;
+        client.close().await;
+    });
+}
+
+#[test]
+fn a_caller_that_is_alive_gets_its_replies_whoever_tidies_up() {
+    let cluster = Cluster::up();
+    block_on(async {
+        let client = connect(cluster.dir()).await;
+        let runs = Arc::new(AtomicU64::new(0));
+        let service = shop(&client, &runs, 4 * KEEP).await;
+        let caller = Caller::start(&client, keeping(KEEP)).await.expect("it starts");
+        let stub = caller.find("shop").await.expect("it is there");
+        let order = stub.method::<String, String>("order", 1).expect("a good name");
+
+        // A call that takes longer than an idle mailbox is kept.
+        let (mailbox, first) = kept(&client).await.pop().expect("it has one");
+        let mut pending = order.begin(&"faust".to_owned(), CallOptions::at_least_once().timeout(PATIENCE));
+        let reply = loop {
+            assert_eq!(removed_by_another(&client).await, 0, "replies are waited for");
+            if let Some(reply) = pending.poll_now().await {
+                break reply;
+            }
+        };
+        assert_eq!(reply, Ok("run 1".to_owned()));
+        assert!(wall_ms() > first, "without the call it need not have been kept");
+        let (same, put_off) = kept(&client).await.pop().expect("it has one");
+        assert_eq!(same, mailbox);
+        assert!(put_off > first + PATIENCE.as_millis() as i64 - 1000, "{put_off} after {first}");
+        caller.close().await;
+
+        // Idle for so long that it is taken for one that was left behind, and then it calls again.
+        let _ = service.shut_down().await;
+        let service = shop(&client, &runs, Duration::ZERO).await;
+        let caller = Caller::start(&client, keeping(KEEP)).await.expect("it starts");
+        let stub = caller.find("shop").await.expect("it is there");
+        let order = stub.method::<String, String>("order", 1).expect("a good name");
+        until(async || removed_by_another(&client).await == 1).await;
+        let reply = order.call(&"faust".to_owned(), CallOptions::exactly_once().timeout(PATIENCE)).await;
+        assert_eq!(reply, Ok("run 2".to_owned()));
+        caller.close().await;
+        assert_eq!(kept(&client).await, []);
+        let _ = service.shut_down().await;
         client.close().await;
     });
 }

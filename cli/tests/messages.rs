@@ -366,6 +366,119 @@ fn settings_are_shown_and_changed_and_decide_who_may_receive() {
 }
 
 #[test]
+fn an_extended_lease_lasts_for_longer_and_only_while_it_is_good_and_ones_own() {
+    let cluster = Cluster::up();
+    let bob = cluster.client("bob");
+    cluster.make(&["orders", "--backoff-ms", "0"]);
+    cluster.assent(["mailbox", "send", "orders", "faust"]).ends_with(0);
+    let received = cluster.receive(&["orders", "--wait-ms", PATIENCE, "--lease-ms", "10000"]);
+    let (number, lease) = place(&received[0]);
+    let extend = |ms: &'static str| {
+        ["mailbox", "extend", "orders", &number, "--lease", &lease, "--lease-ms", ms, "--json"]
+            .map(str::to_owned)
+    };
+    let done = cluster.assent(extend("3600000")).ends_with(0).json();
+    assert_eq!(done, json!({ "mailbox": "orders", "message": received[0]["message"], "done": "extended" }));
+    // The first lease would be over.
+    assert!(cluster.receive(&["orders", "--wait-ms", "12000"]).is_empty());
+    let foreign: Vec<String> = extend("1000").into();
+    let foreign: Vec<&str> = foreign.iter().map(String::as_str).collect();
+    cluster.assent_as(&bob, &foreign[..8]).ends_with(12).says("another client's").explains_itself();
+    // Shortened, it runs out, and is lost.
+    cluster.assent(extend("1")).ends_with(0);
+    let again = cluster.receive(&["orders", "--wait-ms", PATIENCE]);
+    assert_eq!((&again[0]["id"], &again[0]["delivery"]), (&received[0]["id"], &json!(2)));
+    let late = extend("1000");
+    cluster.assent(&late[..8]).ends_with(12).says("the lease has run out").explains_itself();
+    let (number, lease) = place(&again[0]);
+    cluster.assent(["mailbox", "acknowledge", "orders", &number, "--lease", &lease]).ends_with(0);
+    cluster
+        .assent(["mailbox", "extend", "orders", &number, "--lease", &lease, "--lease-ms", "1000"])
+        .ends_with(7)
+        .says("no such message")
+        .explains_itself();
+}
+
+#[test]
+fn a_mailbox_is_deleted_when_it_is_empty_or_with_all_that_is_in_it_if_that_is_said() {
+    let cluster = Cluster::up();
+    let bob = cluster.client("bob");
+    cluster.make(&["orders"]);
+    cluster.assent(["mailbox", "delete", "orders"]).ends_with(0);
+    cluster.assent(["mailbox", "show", "orders"]).ends_with(7);
+    cluster.assent(["mailbox", "delete", "orders"]).ends_with(7).explains_itself();
+
+    // A record that was deleted by itself: its messages stay, and a consumer may still finish what it has.
+    cluster.make(&["orders"]);
+    for text in ["one", "two"] {
+        cluster.assent(["mailbox", "send", "orders", text]).ends_with(0);
+    }
+    let one = cluster.receive(&["orders", "--wait-ms", PATIENCE]);
+    let deleting = transaction(json!([{ "op": "delete", "record": "mailbox/orders" }]));
+    cluster.transact(&deleting).ends_with(0);
+    let (number, lease) = place(&one[0]);
+    cluster.assent(["mailbox", "acknowledge", "orders", &number, "--lease", &lease]).ends_with(7);
+    cluster.transact(&transaction(json!([acknowledge(&one[0])]))).ends_with(0);
+    let listed = cluster.assent(["mailbox", "list", "--json"]).ends_with(0).json();
+    let held = &listed["mailboxes"]["orders"];
+    assert_eq!((&held["exists"], &held["depth"]), (&json!(false), &json!(1)));
+    cluster.make(&["orders"]);
+    assert_eq!(cluster.receive(&["orders", "--wait-ms", PATIENCE])[0]["payload"], "two");
+    let done = cluster.assent(["mailbox", "delete", "orders", "--discard", "--json"]).ends_with(0).json();
+    assert_eq!((&done["discarded"], &done["purged"]), (&json!(1), &json!(0)));
+
+    // One that is leased, one that is ready, one that rests, one that is dead, and two that are held back.
+    cluster.make(&["orders", "--deliveries-max", "1", "--depth-max", "4", "--consumer", "admin"]);
+    cluster.assent(["mailbox", "send", "orders", "dead"]).ends_with(0);
+    let dead = cluster.receive(&["orders", "--wait-ms", PATIENCE]);
+    let (number, lease) = place(&dead[0]);
+    cluster
+        .assent(["mailbox", "release", "orders", &number, "--lease", &lease, "--cause", "no ink"])
+        .ends_with(0);
+    cluster.assent(["mailbox", "send", "orders", "resting", "--delay-ms", "2592000000"]).ends_with(0);
+    cluster.assent(["mailbox", "send", "orders", "leased"]).ends_with(0);
+    let leased = cluster.receive(&["orders", "--wait-ms", PATIENCE]);
+    for text in ["ready", "ready too", "held back", "held back too"] {
+        cluster.assent(["mailbox", "send", "orders", text]).ends_with(0);
+    }
+    let refused = cluster.assent(["mailbox", "delete", "orders"]).ends_with(12).explains_itself();
+    refused.says("4 messages, 1 dead letters and 2 messages on their way").says("--discard");
+    assert_eq!(cluster.depth("orders"), 4, "nothing has changed");
+    cluster.assent_as(&bob, &["mailbox", "delete", "orders", "--discard"]).ends_with(12).says("consumers");
+    assert_eq!(cluster.depth("orders"), 4, "nothing has changed");
+
+    // A node that is away may have messages for it.
+    let other = ["students-1", "students-2", "courses-1"];
+    let other = other.iter().find(|node| **node != cluster.node_of("orders")).expect("one of two");
+    cluster.assent(["cluster", "kill", other]).ends_with(0);
+    let args = ["mailbox", "delete", "orders", "--discard", "--deadline-ms", "1000"];
+    cluster.assent(args).ends_with(4).says(other).explains_itself();
+    start(&cluster, &[other]);
+    assert_eq!(cluster.depth("orders"), 4, "nothing has changed");
+
+    let done = cluster.assent(["mailbox", "delete", "orders", "--discard", "--json"]).ends_with(0).json();
+    assert_eq!((&done["discarded"], &done["purged"]), (&json!(6), &json!(1)));
+    assert_eq!(done["left"], json!({ "messages": 0, "dead_letters": 0, "coming": 0 }));
+    let listed = cluster.assent(["mailbox", "list", "--json"]).ends_with(0).json();
+    assert_eq!(listed["mailboxes"], json!({}));
+    let outbox = cluster.assent(["mailbox", "outbox", "--json"]).ends_with(0).json();
+    assert_eq!(outbox["streams"], json!([]));
+    assert_eq!(decided(&cluster, &transaction(json!([acknowledge(&leased[0])])))["outcome"], "aborted");
+
+    // What is sent afterwards from elsewhere waits; made again, the mailbox has that, and nothing of before.
+    let elsewhere = (0..64).map(|n| format!("item/{n}")).find(|record| {
+        let sent = cluster.assent(["mailbox", "send", "orders", "later", "--from", record]);
+        assert!([0, 7].contains(&sent.status), "{sent:?}");
+        sent.status == 0
+    });
+    assert!(elsewhere.is_some(), "one of 64 records is elsewhere");
+    cluster.make(&["orders"]);
+    let received = cluster.receive(&["orders", "--wait-ms", PATIENCE, "--max", "10", "--acknowledge"]);
+    assert_eq!((received.len(), &received[0]["payload"]), (1, &json!("later")));
+    assert!(received[0]["message"].as_u64() > leased[0]["message"].as_u64(), "a place is never given again");
+}
+
+#[test]
 fn what_is_wrong_is_refused_with_its_reason_and_remedy() {
     let cluster = Cluster::up();
     cluster.make(&["orders"]);
@@ -391,6 +504,9 @@ fn what_is_wrong_is_refused_with_its_reason_and_remedy() {
         vec!["set", "nowhere", "--depth-max", "1"],
         vec!["acknowledge", "nowhere", "1", "--lease", "1.1"],
         vec!["release", "nowhere", "1", "--lease", "1.1"],
+        vec!["extend", "nowhere", "1", "--lease", "1.1", "--lease-ms", "1000"],
+        vec!["delete", "nowhere"],
+        vec!["delete", "nowhere", "--discard"],
         vec!["dead", "redrive", "nowhere", "1"],
     ] {
         let args = ["mailbox"].into_iter().chain(unknown.iter().copied());
@@ -406,6 +522,10 @@ fn what_is_wrong_is_refused_with_its_reason_and_remedy() {
         vec!["receive", "orders", "--take", "--acknowledge"],
         vec!["acknowledge", "orders", "1", "--lease", "now"],
         vec!["acknowledge", "orders", "1"],
+        vec!["extend", "orders", "1", "--lease", "1.1"],
+        vec!["extend", "orders", "1", "--lease", "1.1", "--lease-ms", "0"],
+        vec!["extend", "orders", "1", "--lease", "1.1", "--lease-ms", "43200001"],
+        vec!["delete"],
         vec!["set", "orders"],
         vec!["dead", "redrive", "orders"],
         vec!["dead", "redrive", "orders", "1", "--all"],

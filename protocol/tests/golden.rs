@@ -453,7 +453,7 @@ fn mail(samples: &mut Samples) {
         let deliveries = vec![(Position(7), lease())];
         samples.message(Message::Finish { request: 1, mailbox: mailbox(), deliveries, how });
     }
-    for what in [Manage::Redrive(Some(vec![Position(7)])), Manage::Purge(None)] {
+    for what in [Manage::Redrive(Some(vec![Position(7)])), Manage::Purge(None), Manage::Discard] {
         samples.message(Message::Manage { request: 1, mailbox: mailbox(), what });
     }
     let delivery =

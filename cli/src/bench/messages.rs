@@ -3,7 +3,7 @@
 //! Each of the messages in flight has a lane of its own, which sends the next one when the last one is finished. One
 //! consumer receives for all, and finishes them as it is told.
 
-use super::report::MessagesReport;
+use super::{history, receiving, report::MessagesReport};
 use crate::{
     failure::{Failure, chain},
     latency::Latency,
@@ -11,7 +11,7 @@ use crate::{
     status::Status,
 };
 use assent_client::{
-    Client, Outcome, RecordId, Transaction,
+    Abort, Client, Outcome, RecordId, RefusalKind, Transaction,
     mail::{Consumer, ConsumerConfig, Delivery, MailError, Mailbox, MailboxSettings, NewMessage},
 };
 use clap::ValueEnum;
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long one request for messages waits.
 const WAIT: Duration = Duration::from_secs(1);
 /// Long enough for no lease to run out under load.
-const LEASE: Duration = Duration::from_secs(120);
+pub(super) const LEASE: Duration = Duration::from_secs(120);
 /// Bytes that say whose message it is.
 const STAMP_BYTES: usize = 16;
 
@@ -63,7 +63,11 @@ impl FinishBy {
 pub(super) struct Plan {
     /// Tells this run's mailbox from those of any other.
     pub(super) prefix: String,
+    /// The mailbox, if it is not a new one.
+    pub(super) mailbox: Option<Mailbox>,
     pub(super) in_flight: usize,
+    /// Messages that go through the mailbox before anything is measured.
+    pub(super) history: u64,
     pub(super) payload: usize,
     pub(super) finish: FinishBy,
     pub(super) relayed: bool,
@@ -118,13 +122,51 @@ fn read_stamp(payload: &[u8]) -> Option<(usize, u64)> {
     Some((usize::try_from(u64::from_be_bytes(*lane)).ok()?, u64::from_be_bytes(*number)))
 }
 
-/// Makes the mailbox, runs the load and measures.
-pub(super) async fn run(client: &Client, plan: &Plan) -> Result<MessagesReport, Failure> {
-    let mailbox = Mailbox::new(&plan.prefix)
-        .map_err(|error| Failure::new(Status::Failed, "could not name a mailbox").cause(error))?;
+/// Makes a mailbox and its history. Returns it with the record whose participant keeps the messages.
+pub(super) async fn set_up(client: &Client, plan: &Plan) -> Result<(Mailbox, RecordId), Failure> {
+    let mailbox = match &plan.mailbox {
+        Some(mailbox) => mailbox.clone(),
+        None => Mailbox::new(&plan.prefix)
+            .map_err(|error| Failure::new(Status::Failed, "could not name a mailbox").cause(error))?,
+    };
     let made = client.create_mailbox(&mailbox, &MailboxSettings::default()).await;
-    settle::ended(made, "make a mailbox")?;
+    let exists = |abort: &Abort| abort.refusal().is_some_and(|refusal| refusal.kind == RefusalKind::Absent);
+    match made {
+        Outcome::Aborted(abort) if plan.mailbox.is_some() && exists(&abort) => abort.confirm(),
+        made => drop(settle::ended(made, "make a mailbox")?),
+    }
+    check_empty(client, &mailbox).await?;
     let from = source(client, &mailbox, plan)?;
+    history::make(client, &mailbox, &from, plan).await?;
+    Ok((mailbox, from))
+}
+
+/// What is in the mailbox would be received and finished like the messages of this run.
+async fn check_empty(client: &Client, mailbox: &Mailbox) -> Result<(), Failure> {
+    for node in client.mailboxes().await {
+        let figures = node.reply.map_err(|error| {
+            Failure::new(Status::Unreachable, format!("could not see whether {mailbox} is empty"))
+                .cause(error)
+                .remedy("see which node is away: assent cluster status")
+        })?;
+        if let Some(held) = figures.iter().find(|held| held.mailbox == *mailbox && held.depth > 0) {
+            return Err(Failure::new(
+                Status::Usage,
+                format!("there are messages in {mailbox}: {}", held.depth),
+            )
+            .remedy("name a mailbox that is empty, or none"));
+        }
+    }
+    Ok(())
+}
+
+/// Runs the load over a mailbox and measures.
+pub(super) async fn run(
+    client: &Client,
+    plan: &Plan,
+    mailbox: &Mailbox,
+    from: &RecordId,
+) -> Result<MessagesReport, Failure> {
     let course = Arc::new(Course {
         phase: AtomicU8::new(WARM_UP),
         finished: AtomicU64::new(0),
@@ -158,8 +200,10 @@ pub(super) async fn run(client: &Client, plan: &Plan) -> Result<MessagesReport, 
     course.over.store(true, Ordering::Relaxed);
     consuming.await.map_err(|error| Failure::new(Status::Failed, "the consumer stopped").cause(error))??;
     let finished = course.finished.load(Ordering::Relaxed);
+    let receive = receiving::measure(client, mailbox, from, plan.payload).await?;
     Ok(MessagesReport {
         in_flight: plan.in_flight as u64,
+        history: plan.history,
         payload_bytes: plan.payload.max(STAMP_BYTES) as u64,
         finish: plan.finish.name(),
         relayed: plan.relayed,
@@ -167,6 +211,7 @@ pub(super) async fn run(client: &Client, plan: &Plan) -> Result<MessagesReport, 
         finished,
         messages_per_second: if seconds > 0.0 { finished as f64 / seconds } else { 0.0 },
         latency: latency.percentiles(),
+        receive,
         redelivered: course.redelivered.load(Ordering::Relaxed),
         missing,
         fdatasync_per_second: None,
@@ -223,15 +268,20 @@ impl Lane {
     async fn send(&self, number: u64) -> Result<(), Failure> {
         let payload = stamp(self.lane, number, self.bytes);
         let message = NewMessage::new(&self.mailbox, payload).from(&self.from);
-        let mut outcome = self.session.run_with_retries(Transaction::new().send(message)).await;
-        let began = Instant::now();
-        while let Outcome::Unknown(handle) = &outcome
-            && began.elapsed() < PATIENCE
-        {
-            outcome = self.session.resolve(handle).await;
-        }
-        settle::ended(outcome, "send a message").map(drop)
+        commit(&self.session, Transaction::new().send(message), "send a message").await
     }
+}
+
+/// Runs a transaction that nothing should refuse, and learns its outcome.
+pub(super) async fn commit(session: &Client, transaction: Transaction, what: &str) -> Result<(), Failure> {
+    let mut outcome = session.run_with_retries(transaction).await;
+    let began = Instant::now();
+    while let Outcome::Unknown(handle) = &outcome
+        && began.elapsed() < PATIENCE
+    {
+        outcome = session.resolve(handle).await;
+    }
+    settle::ended(outcome, what).map(drop)
 }
 
 /// Receives and finishes until every lane has ended.
@@ -243,7 +293,7 @@ async fn consume(client: Client, mailbox: Mailbox, plan: Plan, course: Arc<Cours
         consumer.map_err(|error| Failure::new(Status::Failed, "could not consume").cause(error))?;
     let mut finishing = JoinSet::new();
     while !course.over.load(Ordering::Relaxed) {
-        let received = match receive(&mut consumer, max, plan.finish).await {
+        let received = match receive(&mut consumer, max, WAIT, plan.finish).await {
             Ok(received) => received,
             Err(error @ (MailError::Refused(_) | MailError::Invalid(_))) => {
                 return Err(Failure::new(Status::Failed, "could not receive").cause(error));
@@ -279,10 +329,16 @@ async fn consume(client: Client, mailbox: Mailbox, plan: Plan, course: Arc<Cours
     Ok(())
 }
 
-async fn receive(consumer: &mut Consumer, max: u16, finish: FinishBy) -> Result<Vec<Delivery>, MailError> {
+/// Receives in the way that the finishing wants.
+pub(super) async fn receive(
+    consumer: &mut Consumer,
+    max: u16,
+    wait: Duration,
+    finish: FinishBy,
+) -> Result<Vec<Delivery>, MailError> {
     match finish {
-        FinishBy::Receipt => consumer.receive_and_forget(max, WAIT).await,
-        FinishBy::Transaction | FinishBy::Acknowledge => consumer.receive(max, WAIT).await,
+        FinishBy::Receipt => consumer.receive_and_forget(max, wait).await,
+        FinishBy::Transaction | FinishBy::Acknowledge => consumer.receive(max, wait).await,
     }
 }
 

@@ -3,8 +3,11 @@
 //! All clients live on one thread: so the measured cluster has the rest of the machine.
 
 mod disk;
+mod history;
+mod idle;
 mod load;
 mod messages;
+mod receiving;
 mod report;
 
 use crate::{
@@ -13,9 +16,10 @@ use crate::{
     failure::Failure,
     status::Status,
 };
+use assent_client::mail::Mailbox;
 use clap::Args;
 use load::Plan;
-use report::{BenchReport, MessagesReport};
+use report::BenchReport;
 use std::{path::Path, time::Duration};
 
 /// What to measure.
@@ -57,6 +61,15 @@ pub(crate) struct BenchArgs {
     /// Have messages kept by another participant than the mailbox's, and relayed
     #[arg(long, requires = "messages")]
     relayed: bool,
+    /// Messages that go through the mailbox before anything is measured, as quickly as possible
+    #[arg(long, default_value_t = 0, value_name = "N", requires = "messages", value_parser = clap::value_parser!(u64).range(0..=1_000_000_000))]
+    history: u64,
+    /// Use this mailbox, which must be empty, with the history that it has [default: a new one]
+    #[arg(long, value_name = "NAME", requires = "messages")]
+    mailbox: Option<Mailbox>,
+    /// Send one message at a time, with rests, to a consumer that waits for it
+    #[arg(long, requires = "messages", conflicts_with = "in_flight")]
+    idle: bool,
 }
 
 /// Runs the command.
@@ -77,31 +90,41 @@ pub(crate) fn run(args: &BenchArgs, global: &Global) -> Result<Status, Failure> 
 
 fn measure_and_print(args: &BenchArgs, global: &Global, dir: &Path) -> Result<Status, Failure> {
     if args.messages {
-        global.output().print(&measure_messages(args, global, dir)?)?;
+        measure_messages(args, global, dir)?;
     } else {
         global.output().print(&measure(args, global, dir)?)?;
     }
     Ok(Status::Done)
 }
 
-fn measure_messages(args: &BenchArgs, global: &Global, dir: &Path) -> Result<MessagesReport, Failure> {
+fn measure_messages(args: &BenchArgs, global: &Global, dir: &Path) -> Result<(), Failure> {
     let plan = messages::Plan {
         prefix: prefix()?,
+        mailbox: args.mailbox.clone(),
         in_flight: args.in_flight.into(),
+        history: args.history,
         payload: args.payload as usize,
         finish: args.finish,
         relayed: args.relayed,
         warm_up: Duration::from_secs(args.warm_up),
         measured: Duration::from_secs(args.seconds),
     };
+    let loading = || eprintln!("loading: {} s to warm up, {} s measured", args.warm_up, args.seconds);
     context::block_on_until_interrupted(async {
         let client = global.connect().await?;
+        let (mailbox, from) = messages::set_up(&client, &plan).await?;
+        if args.idle {
+            loading();
+            let report = idle::run(&client, &plan, &mailbox, &from, dir).await?;
+            client.close().await;
+            return global.output().print(&report);
+        }
         let syncs = syncs(dir).await;
-        eprintln!("loading: {} s to warm up, {} s measured", args.warm_up, args.seconds);
-        let mut report = messages::run(&client, &plan).await?;
+        loading();
+        let mut report = messages::run(&client, &plan, &mailbox, &from).await?;
         report.fdatasync_per_second = syncs;
         client.close().await;
-        Ok(report)
+        global.output().print(&report)
     })
 }
 

@@ -1,6 +1,10 @@
 //! What a benchmark says.
 
-use crate::{latency::Percentiles, output::thousands, tally::Tally};
+use crate::{
+    latency::{Percentiles, SignedPercentiles},
+    output::thousands,
+    tally::Tally,
+};
 use serde::Serialize;
 use std::fmt;
 
@@ -77,6 +81,8 @@ impl fmt::Display for BenchReport {
 pub(super) struct MessagesReport {
     /// Messages under way in the closed loop.
     pub(super) in_flight: u64,
+    /// Messages that had gone through the mailbox before.
+    pub(super) history: u64,
     /// Bytes of each.
     pub(super) payload_bytes: u64,
     /// How they were finished.
@@ -91,6 +97,8 @@ pub(super) struct MessagesReport {
     pub(super) messages_per_second: f64,
     /// From before the sending to the end.
     pub(super) latency: Percentiles,
+    /// Receiving one message that is ready, from the question to the answer; after the load.
+    pub(super) receive: Percentiles,
     /// Deliveries that were not the first, warm-up included.
     pub(super) redelivered: u64,
     /// Messages that did not come to an end within a minute.
@@ -103,16 +111,18 @@ impl fmt::Display for MessagesReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} messages of {} bytes in flight, finished by {}{}, {:.1} s",
+            "{} messages of {} bytes in flight, finished by {}{}{}, {:.1} s",
             thousands(self.in_flight),
             thousands(self.payload_bytes),
             self.finish,
             if self.relayed { ", relayed" } else { "" },
+            after(self.history),
             self.seconds
         )?;
         let per_second = thousands(self.messages_per_second as u64);
         writeln!(f, "  finished    {per_second} messages/s ({} in all)", thousands(self.finished))?;
         writeln!(f, "  latency     {}", self.latency)?;
+        writeln!(f, "  receive     {}  (one that is ready)", self.receive)?;
         if self.redelivered > 0 {
             writeln!(f, "  redelivered {}", thousands(self.redelivered))?;
         }
@@ -126,4 +136,56 @@ impl fmt::Display for MessagesReport {
             None => writeln!(f, "  fdatasync   not measured: the cluster's disk is not here"),
         }
     }
+}
+
+/// The figures of one message at a time on an idle system.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct IdleReport {
+    /// Bytes of each message.
+    pub(super) payload_bytes: u64,
+    /// They were kept by another participant than the mailbox's.
+    pub(super) relayed: bool,
+    /// Messages that had gone through the mailbox before.
+    pub(super) history: u64,
+    /// Messages measured.
+    pub(super) messages: u64,
+    /// From asking for the commit of the sending until the waiting consumer has the message.
+    pub(super) to_consumer: Percentiles,
+    /// From asking for the commit until the sender hears of it.
+    pub(super) to_commit: Percentiles,
+    /// From the sender's hearing of the commit until the consumer has the message; below zero, the consumer was first.
+    pub(super) after_commit: SignedPercentiles,
+    /// Appending to a file on the cluster's disk, and syncing it.
+    pub(super) fdatasync: Option<Percentiles>,
+    /// A datagram to another thread and back, over loopback.
+    pub(super) loopback: Percentiles,
+    /// A question to the mailbox's node, and its answer.
+    pub(super) question: Percentiles,
+}
+
+impl fmt::Display for IdleReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} messages of {} bytes, one at a time on an idle system{}{}",
+            thousands(self.messages),
+            thousands(self.payload_bytes),
+            if self.relayed { ", relayed" } else { "" },
+            after(self.history),
+        )?;
+        writeln!(f, "  to consumer   {}  (since the commit was asked for)", self.to_consumer)?;
+        writeln!(f, "  to commit     {}  (acknowledged to the sender)", self.to_commit)?;
+        writeln!(f, "  after commit  {}  (from that to the consumer)", self.after_commit)?;
+        match self.fdatasync {
+            Some(fdatasync) => writeln!(f, "  fdatasync     {fdatasync}  (on the same disk)")?,
+            None => writeln!(f, "  fdatasync     not measured: the cluster's disk is not here")?,
+        }
+        writeln!(f, "  loopback      {}  (a datagram to a thread and back)", self.loopback)?;
+        writeln!(f, "  question      {}  (to the mailbox's node, and its answer)", self.question)
+    }
+}
+
+/// What was before, if anything was.
+fn after(history: u64) -> String {
+    if history == 0 { String::new() } else { format!(", after {} others", thousands(history)) }
 }

@@ -1,4 +1,4 @@
-//! `assent mailbox acknowledge`, `release`: the end of a delivery. Whoever has the client's certificate can finish what it
+//! `assent mailbox acknowledge`, `release`, `extend`: the end of a delivery, or more time for it. Whoever has the client's certificate can finish what it
 //! has received, also from another process.
 
 use super::{failures, nodes};
@@ -45,6 +45,21 @@ pub(super) struct ReleaseArgs {
     delay_ms: Option<u32>,
 }
 
+/// Which message, and for how long.
+#[derive(Debug, Args)]
+pub(super) struct ExtendArgs {
+    /// The mailbox
+    mailbox: Mailbox,
+    /// The message's number, as it was received
+    message: u64,
+    /// The lease, as it was received
+    #[arg(long, value_name = "LEASE")]
+    lease: LeaseId,
+    /// How long the lease lasts from now
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..=43_200_000))]
+    lease_ms: u32,
+}
+
 #[derive(Debug, Serialize)]
 struct Done {
     mailbox: String,
@@ -68,6 +83,12 @@ pub(super) fn acknowledge(args: &AcknowledgeArgs, global: &Global) -> Result<Sta
 pub(super) fn release(args: &ReleaseArgs, global: &Global) -> Result<Status, Failure> {
     let how = Finish::Release { delay_ms: args.delay_ms, cause: args.cause.clone() };
     finish(global, &args.mailbox, (Position(args.message), args.lease), &how, "release", "released")
+}
+
+/// Runs `extend`.
+pub(super) fn extend(args: &ExtendArgs, global: &Global) -> Result<Status, Failure> {
+    let place = (Position(args.message), args.lease);
+    finish(global, &args.mailbox, place, &Finish::Extend(args.lease_ms), "extend the lease of", "extended")
 }
 
 /// Acknowledges what was just received.

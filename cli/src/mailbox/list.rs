@@ -194,6 +194,19 @@ fn put_together(
 }
 
 impl Seen {
+    /// Why a node could not be asked, for each of these.
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = String> + '_ {
+        self.unanswered.iter().map(|(node, why)| format!("{node}: {why}"))
+    }
+
+    /// The messages of a mailbox, its dead letters, and what is on its way to it, as far as nodes have answered.
+    pub(super) fn counts(&self, mailbox: &Mailbox) -> (u64, u64, u64) {
+        let held = self.mailboxes.get(mailbox.name());
+        let coming = self.streams.iter().filter(|stream| stream.mailbox == mailbox.name());
+        let coming = coming.map(|stream| stream.waiting).sum();
+        (held.map_or(0, |held| held.depth), held.map_or(0, |held| held.dead), coming)
+    }
+
     /// One mailbox, and what is on its way to it from the nodes that answered. An error: its node may be silent.
     pub(super) fn of(self, mailbox: &Mailbox) -> Result<(Held, Vec<Stream>), String> {
         let Some(held) = self.mailboxes.get(mailbox.name()).cloned() else {

@@ -2,6 +2,7 @@
 //!
 //! What only looks or finishes goes straight to the node that holds the mailbox, and works when no coordinator does.
 
+mod delete;
 mod failures;
 mod finish;
 mod list;
@@ -39,6 +40,11 @@ enum MailboxCommand {
         after_help = "Examples:\n  assent mailbox set orders --depth-max 1000000\n  assent mailbox set orders --add-consumer shop\n  assent mailbox set orders --everybody"
     )]
     Set(settings::SetArgs),
+    /// Delete a mailbox: one that is empty, or with all that is in it
+    #[command(
+        after_help = "Examples:\n  assent mailbox delete orders\n  assent mailbox delete orders --discard\n\nWhat is sent to it afterwards waits where it was sent, until the mailbox is made again."
+    )]
+    Delete(delete::DeleteArgs),
     /// Send a message, in a transaction of its own
     #[command(
         after_help = "Examples:\n  assent mailbox send orders 'one book' --message-key s17 --header kind=book\n  assent mailbox send orders --file order.bin\n\nTo change records in the same transaction: assent transact"
@@ -52,6 +58,9 @@ enum MailboxCommand {
     /// Finish a message that was received
     #[command(after_help = "Example:\n  assent mailbox acknowledge orders 17 --lease 3.42")]
     Acknowledge(finish::AcknowledgeArgs),
+    /// Keep a message for longer that was received
+    #[command(after_help = "Example:\n  assent mailbox extend orders 17 --lease 3.42 --lease-ms 60000")]
+    Extend(finish::ExtendArgs),
     /// Give a message back that was received
     #[command(
         after_help = "Examples:\n  assent mailbox release orders 17 --lease 3.42\n  assent mailbox release orders 17 --lease 3.42 --cause 'the printer is on fire' --delay-ms 60000"
@@ -74,9 +83,11 @@ pub(crate) fn run(args: MailboxArgs, global: &Global) -> Result<Status, Failure>
         MailboxCommand::List(args) => list::list(&args, global),
         MailboxCommand::Show(args) => settings::show(&args, global),
         MailboxCommand::Set(args) => settings::set(&args, global),
+        MailboxCommand::Delete(args) => delete::run(&args, global),
         MailboxCommand::Send(args) => send::run(args, global),
         MailboxCommand::Receive(args) => receive::run(&args, global),
         MailboxCommand::Acknowledge(args) => finish::acknowledge(&args, global),
+        MailboxCommand::Extend(args) => finish::extend(&args, global),
         MailboxCommand::Release(args) => finish::release(&args, global),
         MailboxCommand::Messages(args) => pages::messages(&args, global),
         MailboxCommand::Outbox(args) => list::outbox(&args, global),

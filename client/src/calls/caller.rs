@@ -5,16 +5,15 @@
 
 use super::{
     error::CallError,
+    keeping::{Keeper, PREFIX, remove_left_behind},
     names::{CallId, ServiceName, random},
     replies,
-    service::{read, refused_as, resolved, words},
     stub::Stub,
     wire::{Answer, Call},
 };
 use crate::{
     client::Client,
     handle::Handle,
-    mail::MailboxSettings,
     outcome::{Abort, Outcome, Reason},
     transaction::Transaction,
 };
@@ -48,13 +47,17 @@ pub struct CallerConfig {
     pub timeout: Duration,
     /// The last part of the name of the mailbox for replies, `reply.CLIENT.INSTANCE`. Default: a random one. A process that
     /// gives a fixed one, its own among all processes of this client's name, takes over its mailbox after a crash;
-    /// a random one is left behind by a crash, to be deleted by hand.
+    /// a random one is left behind by a crash, until another caller of this client starts and `keep` is over.
     pub instance: Option<String>,
+    /// How long the mailbox for replies is kept after the deadline of the last call, at least. Default: 1 h. After that, any
+    /// caller of this client that starts removes it: its process must have died, or has no use for it until it calls again.
+    /// Lower removes sooner what was left behind, and must be more than the clocks of this client's machines differ.
+    pub keep: Duration,
 }
 
 impl Default for CallerConfig {
     fn default() -> CallerConfig {
-        CallerConfig { timeout: Duration::from_secs(10), instance: None }
+        CallerConfig { timeout: Duration::from_secs(10), instance: None, keep: Duration::from_secs(3600) }
     }
 }
 
@@ -71,6 +74,8 @@ pub struct CallerFigures {
     pub late: u64,
     /// Calls whose reply was confirmed: the services remember nothing of them any more.
     pub confirmed: u64,
+    /// Mailboxes for replies that others had left behind, and that this one has removed.
+    pub removed: u64,
 }
 
 /// Calls services. Clones share one mailbox for replies, which is left behind by who does not [`close`](Caller::close).
@@ -117,6 +122,7 @@ pub(super) struct Inner {
     pub(super) client: Client,
     pub(super) replies: Mailbox,
     pub(super) timeout: Duration,
+    keeper: Keeper,
     waiting: Mutex<Waiting>,
     confirm: mpsc::UnboundedSender<RecordId>,
     pub(super) counts: Counts,
@@ -129,23 +135,27 @@ pub(super) struct Counts {
     unanswered: AtomicU64,
     late: AtomicU64,
     confirmed: AtomicU64,
+    removed: AtomicU64,
 }
 
 impl Caller {
-    /// Makes the mailbox for replies, or takes it over.
+    /// Makes the mailbox for replies, or takes it over. In the background, removes those that callers of this client have left
+    /// behind when they were killed.
     pub async fn start(client: &Client, config: CallerConfig) -> Result<Caller, CallError> {
         let wrong = |error: InvalidName| CallError::NoReplies(error.to_string());
         let name = client.name().as_str();
         let instance = config.instance.unwrap_or_else(|| format!("{:016x}", random()));
         // Two long names may begin alike; their instances are different all the same.
         let replies =
-            Mailbox::new(&format!("reply.{}.{instance}", &name[..name.len().min(32)])).map_err(wrong)?;
-        create(client, &replies).await?;
+            Mailbox::new(&format!("{PREFIX}{}.{instance}", &name[..name.len().min(32)])).map_err(wrong)?;
+        let keeper = Keeper::new(config.keep);
+        keeper.make(client, &replies).await?;
         let (confirm, confirmed) = mpsc::unbounded_channel();
         let inner = Arc::new(Inner {
             client: client.clone(),
             replies,
             timeout: config.timeout,
+            keeper,
             waiting: Mutex::default(),
             confirm,
             counts: Counts::default(),
@@ -153,7 +163,8 @@ impl Caller {
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
             tokio::spawn(replies::listen(Arc::clone(&inner), stopped.clone())),
-            tokio::spawn(replies::confirm(Arc::clone(&inner), confirmed, stopped)),
+            tokio::spawn(replies::confirm(Arc::clone(&inner), confirmed, stopped.clone())),
+            tokio::spawn(tidy(Arc::clone(&inner), stopped)),
         ];
         Ok(Caller { inner, end: Arc::new(End { stop, tasks: Mutex::new(tasks) }) })
     }
@@ -202,22 +213,11 @@ impl Caller {
     }
 }
 
-/// Makes a mailbox for replies, unless there is one.
-pub(super) async fn create(client: &Client, replies: &Mailbox) -> Result<(), CallError> {
-    // Only this client reads its replies. What was not fetched in many leases is still somebody's.
-    let settings = MailboxSettings {
-        consumers: Some([client.name().clone()].into()),
-        deliveries_max: u64::from(u32::MAX),
-        backoff: Duration::ZERO,
-        ..MailboxSettings::default()
-    };
-    let outcome = resolved(client, client.create_mailbox(replies, &settings).await).await;
-    if outcome.is_committed() || refused_as(&outcome, RefusalKind::Absent) {
-        return Ok(());
-    }
-    match read(client, replies.record()).await {
-        Ok(Some(_)) => Ok(()),
-        Ok(None) | Err(_) => Err(CallError::NoReplies(words(&outcome))),
+/// Removes what others have left behind, unless the caller is closed or dropped before that.
+async fn tidy(inner: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
+    tokio::select! {
+        removed = remove_left_behind(&inner.client, &inner.replies) => add(&inner.counts.removed, removed),
+        _ = stopped.changed() => {}
     }
 }
 
@@ -238,6 +238,11 @@ impl Inner {
         let mut ids = std::iter::repeat_with(CallId::random);
         let near = |id: &CallId| directory.locate(&service.call(self.client.name(), id)) == home;
         ids.by_ref().take(64).find(near).or_else(|| ids.next()).expect("there is always another one")
+    }
+
+    /// Makes the mailbox for replies again, which somebody has deleted.
+    pub(super) async fn make_mailbox(&self) -> Result<(), CallError> {
+        self.keeper.make(&self.client, &self.replies).await
     }
 
     /// Sends a call, and waits for its answer.
@@ -291,6 +296,7 @@ impl Inner {
 
     /// Until it is certain that the call is in its mailbox, or never will be, or time is up.
     async fn send(&self, call: &Call, arguments: Vec<u8>, until: Instant) -> Result<(), CallError> {
+        self.keeper.cover(&self.client, &self.replies, call.deadline_ms).await?;
         let message = call.message(arguments);
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -393,6 +399,7 @@ impl Counts {
             unanswered: read(&self.unanswered),
             late: read(&self.late),
             confirmed: read(&self.confirmed),
+            removed: read(&self.removed),
         }
     }
 }

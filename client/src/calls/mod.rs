@@ -22,6 +22,7 @@
 mod caller;
 mod error;
 mod handler;
+mod keeping;
 mod names;
 mod pending;
 mod replies;

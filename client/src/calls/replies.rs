@@ -1,7 +1,7 @@
 //! What runs beside the calls: receives replies, and confirms those whose ids nobody else has.
 
 use super::{
-    caller::{Inner, create},
+    caller::Inner,
     service::{resolved, words},
     wire::Answer,
 };
@@ -46,8 +46,8 @@ pub(super) async fn listen(inner: Arc<Inner>, mut stopped: watch::Receiver<bool>
                 Err(error) => {
                     tracing::debug!(mailbox = %inner.replies, %error, "no replies could be received; trying again");
                     if error == MailError::Refused(MailboxRefusal::MailboxAbsent) {
-                        // Somebody took it for one that was left behind.
-                        let _ = create(&inner.client, &inner.replies).await;
+                        // It was not needed for long, or somebody took it for one that was left behind.
+                        let _ = inner.make_mailbox().await;
                     }
                     sleep(AGAIN).await;
                 }

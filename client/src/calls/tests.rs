@@ -2,15 +2,16 @@
 
 use super::{
     handler::{Called, handler},
+    keeping::left_behind,
     names::{CallId, MethodName, ServiceName},
     wire::{Answer, Call, Fault, Semantics, record_of, short},
     *,
 };
 use crate::{mail::NewMessage, transaction::Transaction};
 use assent_protocol::{
-    ids::{ClientName, FieldName, Version},
+    ids::{ClientName, FieldName, Member, Version},
     mail::{Draft, HEADER_BYTES_MAX, Mailbox, PAYLOAD_BYTES_MAX},
-    operation::{Check, FieldContent, Operation, RecordContent, VALUE_BYTES_MAX},
+    operation::{Check, FieldContent, Operation, RecordContent, VALUE_BYTES_MAX, Value},
 };
 use std::collections::BTreeMap;
 
@@ -255,4 +256,33 @@ fn errors_say_whether_anything_has_happened() {
     let fault = Fault::UnknownMethod { has };
     let error = CallError::of(fault, &call().service, MethodName::new("deposit", 4).expect("valid"), id("1"));
     assert_eq!(error.to_string(), "the service bank has no deposit@4; it has deposit@3, balance@1");
+}
+
+#[test]
+fn only_what_is_this_clients_and_need_not_be_kept_is_left_behind() {
+    let app = ClientName::new("app").expect("valid");
+    let content = |consumers: &[&str], until: Option<i64>| {
+        let member = |name: &&str| Member::new(name).expect("valid");
+        let consumers = FieldContent::Set(consumers.iter().map(member).collect());
+        let mut fields = vec![(FieldName::new("consumers").expect("valid"), consumers)];
+        if let Some(until) = until {
+            let until = FieldContent::Value(Value::Int(until));
+            fields.push((FieldName::new("kept_until_ms").expect("valid"), until));
+        }
+        RecordContent { version: Version(1), fields: fields.into_iter().collect() }
+    };
+    let mailbox = Mailbox::new("reply.app.1").expect("valid");
+    let found =
+        |mailbox: &Mailbox, content: &RecordContent| left_behind(mailbox.record(), content, &app, 1_000);
+    assert_eq!(found(&mailbox, &content(&["app"], Some(999))), Some((mailbox.clone(), 999)));
+    assert_eq!(found(&mailbox, &content(&["app"], Some(1_000))), None, "its time has not passed");
+    assert_eq!(found(&mailbox, &content(&["app"], None)), None, "nothing says until when");
+    assert_eq!(found(&mailbox, &content(&["app", "bob"], Some(0))), None, "others use it");
+    // Of a client whose name begins with this one's.
+    let other = Mailbox::new("reply.app.2.1").expect("valid");
+    assert_eq!(found(&other, &content(&["app.2"], Some(0))), None);
+    let orders = Mailbox::new("orders").expect("valid");
+    assert_eq!(found(&orders, &content(&["app"], Some(0))), None, "it is no mailbox for replies");
+    let record = assent_protocol::ids::RecordId::new("reply/app").expect("valid");
+    assert_eq!(left_behind(&record, &content(&["app"], Some(0)), &app, 1_000), None);
 }

@@ -126,6 +126,13 @@ impl Client {
         self.nodes().manage(mailbox, Manage::Purge(places)).await
     }
 
+    /// Deletes messages of a mailbox for good, whoever has them or waits for them: the first 1,024. Says how many. Those that a
+    /// transaction in doubt acknowledges stay. For a mailbox that is to be deleted itself: what is in it when its record is
+    /// deleted stays there, and is there again if it is made again.
+    pub async fn discard(&self, mailbox: &Mailbox) -> Result<u64, MailError> {
+        self.nodes().manage(mailbox, Manage::Discard).await
+    }
+
     /// Receives from a mailbox, also with some prepared for the next call.
     pub fn consumer(
         &self,

@@ -137,8 +137,8 @@ impl Nodes {
         Ok(all)
     }
 
-    /// Does something with dead letters, and says with how many: of those that are named, or of all, the first ones, as many
-    /// as one request may. Not repeated: where no place is named, doing it twice is
+    /// Does something with dead letters, or discards messages, and says with how many: of those that are named, or of all, the
+    /// first ones, as many as one request may. Not repeated: where no place is named, doing it twice is
     /// doing more.
     pub async fn manage(&self, mailbox: &Mailbox, what: Manage) -> Result<u64, MailError> {
         let asked = |request| Message::Manage { request, mailbox: mailbox.clone(), what: what.clone() };

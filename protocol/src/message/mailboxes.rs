@@ -67,7 +67,7 @@ pub enum Finish {
     Extend(u32),
 }
 
-/// What is done with dead letters.
+/// What is done with dead letters, or with all that is in a mailbox.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Manage {
     /// Back into the mailbox, as new messages with their old ids; none: the first ones. Of many bytes only the first are
@@ -75,6 +75,9 @@ pub enum Manage {
     Redrive(Option<Vec<Position>>),
     /// Gone for good; none: the first ones, as many as one request may.
     Purge(Option<Vec<Position>>),
+    /// Messages, whoever has them or waits for them: gone for good, as many as one request may. Those that a transaction in
+    /// doubt acknowledges stay.
+    Discard,
 }
 
 /// Why something of a mailbox is refused.

@@ -83,6 +83,7 @@ pub(crate) fn read_request(verb: &str, mailbox: &str, words: &[&str]) -> Result<
             Message::Manage { request, mailbox, what: Manage::Redrive(read_places(places)?) }
         }
         ("purge", places) => Message::Manage { request, mailbox, what: Manage::Purge(read_places(places)?) },
+        ("discard", []) => Message::Manage { request, mailbox, what: Manage::Discard },
         (verb, [position, lease, options @ ..]) => {
             let lease: LeaseId = parsed(lease)?;
             let how = match verb {

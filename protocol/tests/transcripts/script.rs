@@ -102,7 +102,7 @@ impl Script {
             ("disk", [name, "full"]) => self.stage()?.accepting(node(name)?, false),
             ("disk", [name, "free"]) => self.stage()?.accepting(node(name)?, true),
             (
-                "receive" | "finish" | "release" | "extend" | "redrive" | "purge",
+                "receive" | "finish" | "release" | "extend" | "redrive" | "purge" | "discard",
                 [client, mailbox, rest @ ..],
             ) => {
                 let (mailbox, message) = mail::read_request(verb, mailbox, rest)?;

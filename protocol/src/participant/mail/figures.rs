@@ -109,6 +109,7 @@ impl Participant {
             ("messages_died", figures.died),
             ("messages_redriven", figures.redriven),
             ("messages_purged", figures.purged),
+            ("messages_discarded", figures.discarded),
             ("leases_expired", figures.leases_expired),
             ("leases_lost", figures.leases_lost),
             ("outbox_full", figures.outbox_full),

@@ -1,19 +1,22 @@
-//! Dead letters: redriven into their mailbox, or purged.
+//! Dead letters: redriven into their mailbox, or purged. And a whole mailbox that is to be deleted: its messages discarded.
 //!
 //! One request moves no more bytes than one answer would hold: whoever wants more moved asks again.
 
 use super::{BYTES_AT_ONCE_MAX, Participant};
 use crate::{
     ids::{Peer, Stamp},
-    mail::{DELIVERY_MAX, Mailbox, Position, Stored},
+    mail::{
+        DELIVERY_MAX, Mailbox, Position, Stored,
+        mailbox::{MailboxState, State},
+    },
     message::{MailboxRefusal, Manage, Message},
-    participant::Turn,
+    participant::{Due, Turn},
     storage::{Store, Write},
 };
 use alloc::vec::Vec;
 
 impl Participant {
-    /// Somebody takes care of dead letters.
+    /// Somebody takes care of dead letters, or discards messages.
     pub(in crate::participant) fn on_manage<S: Store>(
         &mut self,
         from: Peer,
@@ -34,11 +37,16 @@ impl Participant {
         turn: &mut Turn<'_, S>,
     ) -> Result<u64, MailboxRefusal> {
         self.consumer(from, mailbox, turn.store)?;
-        let (Manage::Redrive(places) | Manage::Purge(places)) = what;
-        let places = dead_letters(mailbox, places.as_deref(), turn.store)?;
         let done = match what {
-            Manage::Redrive(_) => self.redrive(mailbox, places, turn),
-            Manage::Purge(_) => self.purge(mailbox, places, turn),
+            Manage::Discard => return Ok(self.discard(mailbox, turn)),
+            Manage::Redrive(places) => {
+                let places = dead_letters(mailbox, places.as_deref(), turn.store)?;
+                self.redrive(mailbox, places, turn)
+            }
+            Manage::Purge(places) => {
+                let places = dead_letters(mailbox, places.as_deref(), turn.store)?;
+                self.purge(mailbox, places, turn)
+            }
         };
         if let Some(state) = self.mail.mailboxes.get_mut(mailbox) {
             state.dead = state.dead.saturating_sub(done);
@@ -74,6 +82,24 @@ impl Participant {
         self.mail.figures.purged += done;
         done
     }
+
+    /// Ends the first messages, also those that rest or are leased. Says how many.
+    fn discard<S: Store>(&mut self, mailbox: &Mailbox, turn: &mut Turn<'_, S>) -> u64 {
+        let Some(state) = self.mail.mailboxes.get(mailbox) else { return 0 };
+        let places = discardable(state);
+        for position in &places {
+            self.agenda.clear(&Due::Rest(mailbox.clone(), *position));
+            self.finish_message(mailbox, *position, turn);
+        }
+        self.mail.figures.discarded += places.len() as u64;
+        places.len() as u64
+    }
+}
+
+/// A message that a transaction in doubt acknowledges may be gone already: it stays until that has ended.
+fn discardable(state: &MailboxState) -> Vec<Position> {
+    let in_doubt = |position: &Position| matches!(state.state(*position), Some(State::Acknowledging(_)));
+    state.after(Position(0)).filter(|position| !in_doubt(position)).take(DELIVERY_MAX).collect()
 }
 
 /// Where these dead letters are, or the first ones, in order. One that is not there refuses them all.

@@ -107,6 +107,7 @@ struct MailFigures {
     died: u64,
     redriven: u64,
     purged: u64,
+    discarded: u64,
 }
 
 /// A node has lost what it once held durably: its disk is an older copy. It must not go on.
