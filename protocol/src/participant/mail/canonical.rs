@@ -13,6 +13,7 @@ impl Mail {
             streams: self.streams.clone(),
             held: self.held,
             arrived: self.arrived.clone(),
+            to_tell: self.to_tell.clone(),
             mailboxes: mailboxes.map(|(mailbox, state)| (mailbox.clone(), state.canonical(shift))).collect(),
             clients: self.clients.clone(),
             lease_serial: self.lease_serial,
