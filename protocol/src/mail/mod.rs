@@ -313,6 +313,12 @@ impl Stored {
     pub fn mailbox(&self) -> &Mailbox {
         &self.envelope.draft.mailbox
     }
+
+    /// For how many microseconds it was to rest when it began to: both moments are of one start, and so of one clock.
+    pub fn rest_us(&self) -> u64 {
+        let began = self.failures.last().map_or(self.arrived, |failure| failure.at);
+        self.due.0.saturating_sub(began.0)
+    }
 }
 
 /// Why a delivery failed.
