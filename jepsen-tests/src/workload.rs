@@ -183,6 +183,11 @@ pub trait Workload: Send {
         Invocation::new("process", value, Vec::new())
     }
 
+    /// How the history tells a message that was delivered.
+    fn told(&self, delivery: &Delivery) -> Value {
+        Value::Text(delivery.envelope.id.to_string())
+    }
+
     /// What a consumer does for a mailbox that does not exist, or when the faults are over.
     fn tend(&mut self, _taking: &Taking) -> Option<Invocation> {
         None

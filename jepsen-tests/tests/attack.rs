@@ -6,6 +6,8 @@
 
 #[path = "attack/appends.rs"]
 mod appends;
+#[path = "attack/forgetful.rs"]
+mod forgetful;
 #[path = "attack/machine.rs"]
 mod machine;
 
@@ -16,12 +18,13 @@ use assent_lab::{
         campaign::{self, Campaign, Settings, TABLE},
         plan,
     },
-    history::{History, Process},
+    history::{Event, History, Kind as Line, Process},
     run::Run,
     verdict::Finding,
     workload::Workload,
     workloads::{self, WorkloadOptions},
 };
+use forgetful::Forgetful;
 use rustix::process::{Pid, Signal};
 use std::{
     fs,
@@ -29,6 +32,9 @@ use std::{
     process::{Command, Stdio},
     time::Duration,
 };
+
+/// With it, messages have consumers of each kind, and keep their order.
+const SEED_OF_ALL_MAILBOXES: u64 = 40;
 
 fn options(folder: &Path, seed: u64, nemeses: &str) -> AttackOptions {
     machine::build();
@@ -80,6 +86,48 @@ fn on_loopback_the_relay_makes_the_partitions() {
     assert_all_holds(&run);
     assert!(!run.faults.is_empty() && run.notes.iter().any(|note| note.contains("relay")));
     machine::assert_nothing_left(folder.path());
+}
+
+#[test]
+fn messages_are_lost_or_done_twice_under_no_fault_and_all_come_to_their_ends() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut options = options(folder.path(), SEED_OF_ALL_MAILBOXES, "kill,stop,partitions");
+    options.duration = Duration::from_secs(15);
+    let messages = || workloads::by_name("messages", &WorkloadOptions::default()).expect("it is there");
+    let (run, history) = account(&options, messages()).expect("it can be attacked");
+    assert_all_holds(&run);
+    let judged: Vec<&str> = run.verdicts.iter().map(|verdict| verdict.checker.as_str()).collect();
+    assert!(judged.contains(&"no message is left") && judged.contains(&"messages"), "{judged:?}");
+    assert!(!run.faults.is_empty());
+    // All ways of finishing were there, and something was done in each.
+    let done = |f: &str, mailbox: &str| {
+        let of = |event: &&Event| event.f == f && event.kind == Line::Ok;
+        history.events.iter().filter(of).any(|event| format!("{:?}", event.value).contains(mailbox))
+    };
+    for (f, mailbox) in
+        [("process", "work"), ("process", "second"), ("acknowledge", "plain"), ("process", "receipt")]
+    {
+        assert!(done(f, mailbox), "no {f} in {mailbox}");
+    }
+    // Read later, by one who knows nothing of the run, the history says the same.
+    for name in ["history.ndjson", "history.edn"] {
+        let read = History::load(&folder.path().join(name)).expect("it keeps the rules");
+        assert_eq!(read, history, "{name}");
+        let verdict = messages().check(&read).remove(0);
+        assert_eq!(Some(&verdict), run.verdicts.iter().find(|one| one.checker == "messages"));
+    }
+    machine::assert_nothing_left(folder.path());
+}
+
+#[test]
+fn a_consumer_that_finishes_messages_without_their_effects_is_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut options = options(folder.path(), SEED_OF_ALL_MAILBOXES, "none");
+    options.duration = Duration::from_secs(4);
+    let run = attack(&options, Box::<Forgetful>::default()).expect("it can be attacked");
+    let verdict = run.verdicts.iter().find(|one| one.checker == "messages").expect("messages are judged");
+    assert_eq!(verdict.finding, Finding::Violated, "{verdict:#?}");
+    assert!(verdict.anomalies.iter().any(|anomaly| anomaly.class == "lost"), "{verdict:#?}");
 }
 
 #[test]

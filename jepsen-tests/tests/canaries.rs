@@ -9,7 +9,8 @@
 use assent_lab::{
     canaries::{Line, check, hunt, rewritten},
     model::{self, configurations},
-    simulator::{Messages, Mixed, Options, run},
+    simulator::{Mixed, Options, run},
+    workloads,
 };
 use assent_protocol::canary::Canary;
 use std::{fs, path::Path};
@@ -49,7 +50,7 @@ fn calm(seed: u64) -> Option<String> {
 
 /// Clusters with every fault, and messages.
 fn messages(seed: u64) -> Option<String> {
-    let failure = run(&Options::drawn(seed), Box::<Messages>::default()).err()?;
+    let failure = run(&Options::drawn(seed), Box::<workloads::Messages>::default()).err()?;
     Some(format!("{}: {}", failure.property, failure.words))
 }
 

@@ -7,6 +7,8 @@ mod availability;
 mod bank;
 #[path = "semantics/exactly_once.rs"]
 mod exactly_once;
+#[path = "semantics/messages.rs"]
+mod messages;
 #[path = "semantics/registrar.rs"]
 mod registrar;
 #[path = "semantics/written.rs"]

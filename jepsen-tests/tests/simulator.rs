@@ -9,9 +9,10 @@
 use assent_lab::{
     history::{History, Kind, Value},
     random::Random,
-    simulator::{InvalidOptions, Messages, Mixed, Options, Progress, Summary, Sweep, run, shrink, trace},
+    simulator::{InvalidOptions, Mixed, Options, Progress, Summary, Sweep, run, shrink, trace},
     verdict::{Finding, Verdict},
     workload::{Completion, Invocation, Workload},
+    workloads,
 };
 use std::collections::BTreeMap;
 
@@ -162,7 +163,7 @@ fn messages_take_effect_as_often_as_was_promised_and_come_to_their_ends() {
     if number("ASSENT_SEED").is_some() {
         return;
     }
-    let messages = |_| -> Box<dyn Workload> { Box::<Messages>::default() };
+    let messages = |_| -> Box<dyn Workload> { Box::<workloads::Messages>::default() };
     let seeds = number("ASSENT_SEEDS").unwrap_or(400);
     let options = |seed| Options::drawn(seed);
     let sweep = Sweep { seeds: 0..seeds, threads: threads(), options: &options, workload: &messages };
@@ -183,6 +184,43 @@ fn messages_take_effect_as_often_as_was_promised_and_come_to_their_ends() {
     for way in MESSAGE_WAYS {
         assert!(swept.summary.figures.get(way).is_some_and(|count| *count > 10), "hardly any {way}");
     }
+}
+
+#[test]
+fn histories_of_messages_are_judged_whole_and_what_is_taken_out_of_them_is_missed() {
+    if number("ASSENT_SEED").is_some() {
+        return;
+    }
+    let (mut judged, mut missed) = (0, 0);
+    for seed in 0..60 {
+        let mut history = run(&Options::drawn(seed), Box::<workloads::Messages>::default()).unwrap().history;
+        let check = |history: &History| workloads::Messages::default().check(history).remove(0);
+        let verdict = check(&history);
+        let sends = history.events.iter().filter(|event| event.f == "send" && event.kind == Kind::Ok).count();
+        // Where nothing is committed there is nothing to judge.
+        let expected = if sends > 0 { Finding::Holds } else { Finding::Unknown };
+        assert_eq!(verdict.finding, expected, "seed {seed}: {verdict:#?}");
+        judged += usize::from(sends > 0);
+        // The last effect of the first list that has any.
+        let lists = history.events.iter_mut().filter(|event| event.f == "effects" && event.kind == Kind::Ok);
+        let list = lists.filter_map(|event| match &mut event.value {
+            Value::Vector(parts) => match &mut parts[..] {
+                [_, _, Value::Vector(pages)] => match &mut pages[0] {
+                    Value::Vector(list) if !list.is_empty() => Some(list),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        });
+        if let Some(list) = list.into_iter().next() {
+            list.pop();
+            let verdict = check(&history);
+            assert_eq!(verdict.finding, Finding::Violated, "seed {seed}: {verdict:#?}");
+            missed += 1;
+        }
+    }
+    assert!(judged > 50 && missed > 50, "{judged} judged, {missed} missed");
 }
 
 /// Each fault that lasts for ever, alone: everybody else goes on (`Lasting`).

@@ -3,6 +3,7 @@
 //! the checker's shape, is not judged: the finding is then unknown, and the summary says why.
 //!
 //! - [`bank`], [`registrar`], [`exactly_once`]: what the records of these workloads mean is kept,
+//! - [`messages`]: each message takes effect as often as its mailbox promises, and in the order of its key,
 //! - [`availability`]: how long nothing succeeded, and how soon after each fault something did again,
 //! - [`list_append`]: transactions that append to lists and read them are strictly serializable,
 //! - [`register`]: the same for transactions that write and read registers, as far as registers can show it,
@@ -16,6 +17,7 @@ pub mod bank;
 pub mod exactly_once;
 pub mod linearizability;
 pub mod list_append;
+pub mod messages;
 pub mod register;
 pub mod registrar;
 

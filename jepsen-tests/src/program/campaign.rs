@@ -18,7 +18,8 @@ use std::{fmt, path::PathBuf};
 
 pub(crate) const HELP: &str = "\
 Its parts: `alone` makes each kind of fault by itself, going through the workloads; `together` mixes all kinds, with each
-workload; `long` mixes them for long. An attack that finds something, or can't be made, keeps no other from being made.
+workload; `long` mixes them for long; `messages` makes each kind by itself, and all mixed, with messages and their consumers.
+An attack that finds something, or can't be made, keeps no other from being made.
 
 The same command again goes on where one was interrupted: what has ended is not made again, but for what could not be made.
 So does one with another --only. The folder has one folder for each attack, and table.md, anew after each.

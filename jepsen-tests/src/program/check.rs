@@ -46,6 +46,7 @@ const CHECKERS: &[Checker] = &[
     ("exactly_once", checkers::exactly_once::check),
     ("linearizability", checkers::linearizability::check),
     ("list-append", checkers::list_append::check),
+    ("messages", checkers::messages::check),
     ("rw-register", checkers::register::check),
     ("registrar", checkers::registrar::check),
 ];

@@ -14,7 +14,6 @@ mod clock;
 mod disk;
 mod history;
 mod machines;
-mod messages;
 pub mod mixed;
 mod network;
 mod options;
@@ -28,7 +27,6 @@ mod words;
 mod world;
 
 pub use account::account;
-pub use messages::Messages;
 pub use mixed::Mixed;
 pub use options::{InvalidOptions, Lasting, Options};
 pub use shrink::shrink;

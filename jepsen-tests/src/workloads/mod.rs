@@ -8,6 +8,7 @@ mod judges;
 mod keys;
 mod linear;
 mod list_append;
+mod messages;
 mod register;
 mod registrar;
 mod values;
@@ -17,12 +18,13 @@ pub use bank::Bank;
 pub use exactly_once::ExactlyOnce;
 pub use linear::Linear;
 pub use list_append::ListAppend;
+pub use messages::Messages;
 pub use register::Register;
 pub use registrar::Registrar;
 
 /// The names that [`by_name`] knows.
 pub const NAMES: &[&str] =
-    &["bank", "exactly_once", "linear", "list_append", "mixed", "register", "registrar"];
+    &["bank", "exactly_once", "linear", "list_append", "messages", "mixed", "register", "registrar"];
 
 /// The most keys that a workload takes: a transaction that reads all of them must fit into the protocol's bounds.
 pub const KEYS_MAX: u64 = 1_000;
@@ -70,7 +72,8 @@ pub fn by_name(name: &str, options: &WorkloadOptions) -> Option<Box<dyn Workload
         "exactly_once" => Box::new(ExactlyOnce::new(options)),
         "linear" => Box::new(Linear::new(options)),
         "list_append" => Box::new(ListAppend::new(options)),
-        // Its records are few and fixed: the options say nothing to it.
+        // The records of these two are few and fixed: the options say nothing to them.
+        "messages" => Box::<Messages>::default(),
         "mixed" => Box::<Mixed>::default(),
         "register" => Box::new(Register::new(options)),
         "registrar" => Box::new(Registrar::new(options)),

@@ -7,6 +7,7 @@ use assent_lab::{
     history::{History, Kind, Value},
     random::Random,
     run::Fault,
+    verdict::Finding,
     workload::{Completion, Invocation, Workload},
     workloads::{KEYS_MAX, NAMES, WorkloadOptions, by_name},
 };
@@ -39,10 +40,10 @@ fn touched(invocation: &Invocation) -> BTreeMap<&RecordId, bool> {
     records
 }
 
-/// All but `mixed`, the simulator's own: its few records are fixed, some are only ever touched, and a read without an answer
-/// is told as empty; its check takes a history for one that the lab has written.
+/// All but `mixed` and `messages`: their few records are fixed, some are only ever touched, and a read of `mixed` without an
+/// answer is told as empty.
 fn of_drawn_keys() -> impl Iterator<Item = &'static str> {
-    NAMES.iter().copied().filter(|name| *name != "mixed")
+    NAMES.iter().copied().filter(|name| !["messages", "mixed"].contains(name))
 }
 
 #[test]
@@ -185,7 +186,7 @@ fn mangle(value: &mut Value, random: &mut Random) {
 
 #[test]
 fn mangled_histories_are_judged_without_a_panic() {
-    for (name, seed) in of_drawn_keys().flat_map(|name| (0..40).map(move |seed| (name, seed))) {
+    for (name, seed) in NAMES.iter().flat_map(|name| (0..40).map(move |seed| (name, seed))) {
         let mut workload = by_name(name, &WorkloadOptions::default()).expect("it is there");
         let mut history = run(workload.as_mut(), &Plan { seed, operations: 60, ..Plan::default() });
         let mut random = Random::new(seed);
@@ -211,5 +212,56 @@ fn mangled_histories_are_judged_without_a_panic() {
         };
         let bounds = availability::Bounds { silence_ms_max: Some(0), unblocked_ms_max: Some(0) };
         availability::check(&history, &[fault], &bounds);
+    }
+}
+
+/// What a line may say instead.
+fn strange(random: &mut Random) -> Value {
+    let word = |text: &str| Value::Keyword(text.to_owned());
+    match random.below(7) {
+        0 => Value::Nil,
+        1 => Value::Int(*random.pick(&[i64::MIN, -1, 0, 7, i64::MAX])),
+        2 => Value::Text("seven".to_owned()),
+        3 => Value::Vector(Vec::new()),
+        4 => Value::Vector((0..1 + random.below(3)).map(|_| strange(random)).collect()),
+        5 => Value::Map(vec![(word(*random.pick(&["mailbox", "from", "balances"])), strange(random))]),
+        _ => word(*random.pick(&["append", "work", "missing"])),
+    }
+}
+
+#[test]
+fn histories_of_others_are_judged_without_a_panic() {
+    let mut all: Vec<(String, History)> = Vec::new();
+    for name in NAMES {
+        let mut workload = by_name(name, &WorkloadOptions::default()).expect("it is there");
+        let history = run(workload.as_mut(), &Plan { seed: 5, operations: 200, ..Plan::default() });
+        // The same operations with other values, in the order in which they were.
+        for seed in 0..20 {
+            let (mut history, mut random) = (history.clone(), Random::new(seed));
+            for event in &mut history.events {
+                if random.chance(if seed == 0 { 1_000 } else { 5 }) {
+                    event.value = strange(&mut random);
+                }
+            }
+            all.push((format!("{name}, seed {seed}"), history));
+        }
+        all.push(((*name).to_owned(), history));
+    }
+    all.push(("nothing".to_owned(), History::default()));
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/histories");
+    for file in std::fs::read_dir(folder).expect("it is there") {
+        let path = file.expect("it can be read").path();
+        all.push((path.display().to_string(), History::load(&path).expect("it is one")));
+    }
+    for name in NAMES {
+        let judge = by_name(name, &WorkloadOptions::default()).expect("it is there");
+        for (of, history) in &all {
+            let verdicts = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| judge.check(history)));
+            let verdicts = verdicts.unwrap_or_else(|_| panic!("{name} panics at the history of {of}"));
+            assert!(!verdicts.is_empty());
+            if of == "nothing" {
+                assert!(verdicts.iter().all(|one| one.finding == Finding::Unknown), "{name}: {verdicts:?}");
+            }
+        }
     }
 }

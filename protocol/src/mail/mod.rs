@@ -322,6 +322,12 @@ impl Stored {
         };
         self.envelope.draft.bytes() + self.failures.iter().map(words).sum::<usize>()
     }
+
+    /// For how many microseconds it was to rest when it began to: both moments are of one start, and so of one clock.
+    pub fn rest_us(&self) -> u64 {
+        let began = self.failures.last().map_or(self.arrived, |failure| failure.at);
+        self.due.0.saturating_sub(began.0)
+    }
 }
 
 /// Why a delivery failed.

@@ -287,9 +287,10 @@ impl<S> Turn<'_, S> {
 impl Participant {
     /// A participant with what its disk holds. It retakes the locks of every in-doubt vote before it can be asked anything (R7).
     pub fn recover<S: Store>(config: ParticipantConfig, recovered: Recovered, store: &S, now: Time) -> Self {
+        let started = Stamp(u64::from(config.started_s) * 1_000_000);
         let mut participant = Participant {
             sessions: Sessions::recover(recovered.watermarks, recovered.clients, recovered.grants, now),
-            mail: Mail::recover(recovered.mail, Stamp(u64::from(config.started_s) * 1_000_000), now),
+            mail: Mail::recover(recovered.mail, store, started, now),
             config,
             entries: Table::default(),
             readings: BTreeMap::new(),

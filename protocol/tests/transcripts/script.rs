@@ -97,6 +97,11 @@ impl Script {
             ("crash", [name, "keeping"]) => self.stage()?.crash(node(name)?, true),
             ("crash", [name]) => self.stage()?.crash(node(name)?, false),
             ("restart", [name]) => self.stage()?.restart(node(name)?),
+            ("clock", [name, "ahead", time]) => {
+                let (node, ms) = (node(name)?, milliseconds(time)?);
+                self.stage()?.set_ahead(node, ms);
+                Ok(())
+            }
             ("down", [one, two]) => self.stage()?.down(node(one)?, node(two)?),
             ("up", [one, two]) => self.stage()?.up(node(one)?, node(two)?),
             ("disk", [name, "full"]) => self.stage()?.accepting(node(name)?, false),

@@ -124,6 +124,8 @@ pub(crate) struct Stage {
     contents: Contents,
     /// Copies of disks, as somebody may make and restore them.
     copies: BTreeMap<NodeId, MemoryStore>,
+    /// By how much wall clocks are ahead.
+    ahead_us: BTreeMap<NodeId, u64>,
     lines: Vec<String>,
 }
 
@@ -153,6 +155,7 @@ impl Stage {
             next_connection: 1,
             contents: Contents::default(),
             copies: BTreeMap::new(),
+            ahead_us: BTreeMap::new(),
             lines: Vec::new(),
         };
         for node in participants {
@@ -193,7 +196,8 @@ impl Stage {
             outbox_messages_max: self.settings.outbox_max,
             ..participant::Limits::default()
         };
-        let started_s = (self.now.0 / 1_000_000) as u32;
+        let ahead_us = self.ahead_us.get(&node).copied().unwrap_or(0);
+        let started_s = ((self.now.0 + ahead_us) / 1_000_000) as u32;
         let config =
             ParticipantConfig { node, boot: start, started_s, directory: self.directory.clone(), limits };
         let machine = Box::new(Participant::recover(config, store.recover(), &store, self.now));
@@ -223,6 +227,11 @@ impl Stage {
             disk.store.sync();
         }
         Ok(())
+    }
+
+    /// By how much the wall clock of a node is ahead from its next start on.
+    pub(crate) fn set_ahead(&mut self, id: NodeId, ms: u64) {
+        self.ahead_us.insert(id, ms * 1_000);
     }
 
     /// What a participant's disk holds now, or held then: an older copy is put back.

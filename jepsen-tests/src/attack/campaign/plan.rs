@@ -5,11 +5,14 @@ use crate::attack::Kind;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The workloads that campaigns go through. Not `mixed`: its lists are read whole and only ever grow, so that it is one for
+/// The workloads that campaigns go through. Messages have a part of their own, since each kind of fault is to meet them in each
+/// round. Not `mixed`: its lists are read whole and only ever grow, so that it is one for
 /// the short runs of the simulator.
 pub const WORKLOADS: [&str; 6] = ["bank", "exactly_once", "linear", "list_append", "register", "registrar"];
 /// The workload of the long attack: its histories tell most.
 const OF_THE_LONG_ONE: &str = "list_append";
+/// The workload of [`Part::Messages`].
+const MESSAGES: &str = "messages";
 /// All faults together, as [`Kind::list`] and one who looks for an attack call them.
 const MIXED: &str = "mixed";
 /// Those of the long attack.
@@ -25,6 +28,8 @@ pub enum Part {
     Together,
     /// All kinds that pass mixed, for long.
     Long,
+    /// Each kind of fault by itself, and all mixed, with messages and their consumers.
+    Messages,
 }
 
 impl Part {
@@ -34,6 +39,7 @@ impl Part {
             Part::Alone => "alone",
             Part::Together => "together",
             Part::Long => "long",
+            Part::Messages => "messages",
         }
     }
 }
@@ -75,6 +81,7 @@ pub fn plan(settings: &Settings) -> Vec<Planned> {
         let name = match part {
             Part::Alone => format!("{part}-{nemesis}-{workload}"),
             Part::Together | Part::Long => format!("{part}-{workload}"),
+            Part::Messages => format!("{part}-{nemesis}"),
         };
         let seed = settings.seed + all.len() as u64;
         let (nemesis, workload) = (nemesis.to_owned(), workload.to_owned());
@@ -89,6 +96,11 @@ pub fn plan(settings: &Settings) -> Vec<Planned> {
         add(Part::Together, MIXED, workload, settings.seconds);
     }
     add(Part::Long, PASSING, OF_THE_LONG_ONE, settings.long_seconds);
+    // Behind what there was before: names and seeds of these are what a campaign that has begun goes on with.
+    for kind in Kind::ALL {
+        add(Part::Messages, kind.name(), MESSAGES, settings.seconds);
+    }
+    add(Part::Messages, MIXED, MESSAGES, settings.seconds);
     all
 }
 
@@ -109,12 +121,26 @@ mod tests {
             assert_eq!(met, WORKLOADS.into());
         }
         assert_eq!(of(Part::Long).count(), 1);
+        let of_messages: Vec<&str> = of(Part::Messages).map(|planned| planned.nemesis.as_str()).collect();
+        assert_eq!(of_messages, [&Kind::ALL.map(Kind::name)[..], &[MIXED]].concat());
+        assert!(of(Part::Messages).all(|planned| planned.workload == MESSAGES));
         for planned in &all {
             assert!(Kind::list(&planned.nemesis).is_ok(), "{planned:?}");
             assert!(by_name(&planned.workload, &WorkloadOptions::default()).is_some(), "{planned:?}");
         }
         let names: BTreeSet<&str> = all.iter().map(|planned| planned.name.as_str()).collect();
         assert_eq!(names.len(), all.len(), "two would share a folder");
+    }
+
+    #[test]
+    fn a_campaign_that_has_begun_goes_on_with_its_names_and_seeds() {
+        let all = plan(&Settings::default());
+        let of = |place: usize| (all[place].name.as_str(), all[place].seed);
+        assert_eq!(of(0), ("alone-kill-bank", 1));
+        assert_eq!(of(20), ("alone-rate-linear", 21));
+        assert_eq!(of(26), ("together-registrar", 27));
+        assert_eq!(of(27), ("long-list_append", 28));
+        assert_eq!(of(28), ("messages-kill", 29));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{repeats, settling::Settling};
+use super::{consumers::BACKLOG_MAX, repeats, settling::Settling};
 
 /// How long a logical client waits that has nothing to do now.
 const NOTHING_TO_DO: Duration = Duration::from_millis(5);
@@ -39,6 +39,8 @@ pub(super) struct Shared {
     pub(super) pause: Duration,
     /// Operations that may still begin.
     pub(super) left: AtomicU64,
+    /// Messages that wait, in a workload that has consumers.
+    pub(super) waiting: Arc<AtomicU64>,
 }
 
 /// The name in the certificate of a client.
@@ -90,6 +92,10 @@ impl Shared {
             if self.left.load(Ordering::Relaxed) == 0 {
                 break;
             }
+            if self.waiting.load(Ordering::Relaxed) > BACKLOG_MAX {
+                tokio::time::sleep(NOTHING_TO_DO).await;
+                continue;
+            }
             let next = self.workload().next(process, &mut random);
             let Some(invocation) = next else {
                 tokio::time::sleep(NOTHING_TO_DO).await;
@@ -116,13 +122,7 @@ impl Shared {
     }
 
     fn ended(&self, process: u64, begun: u64, invocation: &Invocation, outcome: &Outcome) -> u64 {
-        let (completion, end) = match outcome {
-            Outcome::Committed(receipt) => (Completion::Committed(receipt.reads.clone()), End::Ok),
-            Outcome::Aborted(abort) => {
-                (Completion::Aborted(abort.reason.kind().to_owned()), End::Fail(in_words(&abort.reason)))
-            }
-            Outcome::Unknown(handle) => (Completion::Unknown, End::Info(handle.doubt().to_string())),
-        };
+        let (completion, end) = told(outcome);
         let id = outcome.id().map(ToString::to_string);
         // One after the other: what the workload learns and what the history says have the same order.
         let mut workload = self.workload();
@@ -176,6 +176,17 @@ async fn settled(client: &Client, outcome: Outcome) -> Outcome {
         outcome = client.resolve(handle).await;
     }
     outcome
+}
+
+/// How an operation with this outcome ends, for the workload and in the history.
+pub(super) fn told(outcome: &Outcome) -> (Completion, End) {
+    match outcome {
+        Outcome::Committed(receipt) => (Completion::Committed(receipt.reads.clone()), End::Ok),
+        Outcome::Aborted(abort) => {
+            (Completion::Aborted(abort.reason.kind().to_owned()), End::Fail(in_words(&abort.reason)))
+        }
+        Outcome::Unknown(handle) => (Completion::Unknown, End::Info(handle.doubt().to_string())),
+    }
 }
 
 /// What the cluster is asked.

@@ -151,7 +151,7 @@ pub(super) fn verify(options: &AttackOptions, cluster: &Environment) -> Result<V
 }
 
 /// The verdict on what takes its time: what was found is late, and nothing worse.
-fn undecided(checker: &str, summary: String, anomalies: Vec<Anomaly>) -> Verdict {
+pub(super) fn undecided(checker: &str, summary: String, anomalies: Vec<Anomaly>) -> Verdict {
     let finding = if anomalies.is_empty() { Finding::Holds } else { Finding::Undecided };
     Verdict { finding, ..verdict(checker, summary, anomalies) }
 }

@@ -1,6 +1,7 @@
 //! One run: the cluster is made, the workload runs on it under the schedule, everything is healed, and then it is judged.
 
 mod clients;
+mod consumers;
 mod ending;
 mod faults;
 mod repeats;
@@ -22,11 +23,12 @@ use crate::{
     history::History,
     run::{Run, folder},
     verdict::{Finding, Verdict},
-    workload::{Invocation, Workload},
+    workload::{Invocation, Taking, Workload},
 };
 use assent_client::Client;
 use assent_transport::Role;
 use clients::Shared;
+use consumers::{Consumers, HANDS};
 use faults::Faults;
 pub(crate) use stalls::STOOD_STILL;
 use stalls::Stalls;
@@ -35,7 +37,7 @@ use std::{
     sync::{Arc, Mutex, atomic::AtomicU64},
     time::{Duration, Instant, SystemTime},
 };
-use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::task::{JoinError, JoinHandle, JoinSet, spawn_blocking};
 
 /// How long nodes may take to be ready when the faults are over.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -63,19 +65,24 @@ pub fn attack(options: &AttackOptions, workload: Box<dyn Workload>) -> Result<Ru
 ///
 /// # Errors
 /// As those of [`attack`].
-pub fn account(options: &AttackOptions, workload: Box<dyn Workload>) -> Result<(Run, History), AttackError> {
+pub fn account(
+    options: &AttackOptions,
+    mut workload: Box<dyn Workload>,
+) -> Result<(Run, History), AttackError> {
     options.check()?;
     let interrupt = Interrupt::listen();
     let (started, clock) = (SystemTime::now(), Instant::now());
     let schedule = plan(options);
-    let names: Vec<String> = (1..=options.clients).map(clients::name).collect();
+    let takings = consumers::takings(workload.as_mut(), options.seed);
+    let names = (1..=options.clients).map(clients::name);
+    let names: Vec<String> = names.chain((0..takings.len()).map(consumers::name)).collect();
     let cluster = Arc::new(Environment::make(options, &names, needs(options), interrupt.clone())?);
     files::schedule(&options.folder, &schedule)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| AttackError::Client(error.to_string()))?;
-    let attacked = runtime.block_on(run(options, &cluster, schedule, workload));
+    let attacked = runtime.block_on(run(options, &cluster, schedule, workload, takings));
     // Nothing that holds the cluster may outlive it.
     drop(runtime);
     let seen = attacked?;
@@ -169,11 +176,13 @@ async fn run(
     cluster: &Arc<Environment>,
     schedule: Schedule,
     mut workload: Box<dyn Workload>,
+    takings: Vec<Taking>,
 ) -> Result<Seen, AttackError> {
     let _ended = Ended(cluster.interrupt.clone());
     let name = workload.name().to_owned();
     let first = workload.first();
-    let recording = Arc::new(Recording::begin(options.processes.into()));
+    let processes = u64::from(options.processes) + takings.len() as u64 * HANDS;
+    let recording = Arc::new(Recording::begin(processes));
     let sessions = clients::connect(options, cluster).await?;
     let shared = Arc::new(Shared {
         cluster: Arc::clone(cluster),
@@ -184,10 +193,11 @@ async fn run(
         deadline: options.deadline,
         pause: options.pause,
         left: AtomicU64::new(options.operations.unwrap_or(u64::MAX)),
+        waiting: Arc::default(),
     });
     let faults = Arc::new(Faults::new(Arc::clone(cluster), Arc::clone(&recording), schedule));
     let mut notes = Vec::new();
-    let went = phases(options, &shared, &faults, &first, &sessions, &mut notes).await;
+    let went = phases(options, &shared, &faults, &sessions, Script { first, takings }, &mut notes).await;
     let history = recording.history();
     if went.is_err() {
         // It may show why.
@@ -199,26 +209,38 @@ async fn run(
     Ok(Seen { workload: name, faults, verdicts, notes, history })
 }
 
+/// What a workload asks for beside what its clients do.
+struct Script {
+    first: Vec<Invocation>,
+    takings: Vec<Taking>,
+}
+
 /// Before the faults, under them, and after them. Gives what can be said without the history.
 async fn phases(
     options: &AttackOptions,
     shared: &Arc<Shared>,
     faults: &Arc<Faults>,
-    first: &[Invocation],
     sessions: &[Client],
+    script: Script,
     stalled: &mut Vec<String>,
 ) -> Result<Vec<Verdict>, AttackError> {
-    for invocation in first {
+    for invocation in &script.first {
         shared.commit(&sessions[0], 0, invocation).await?;
     }
+    let mut counting = JoinSet::new();
+    if !script.takings.is_empty() {
+        counting.spawn(consumers::watch(sessions[0].clone(), Arc::clone(&shared.waiting)));
+    }
+    let consumers = Consumers::start(options, shared, script.takings, options.processes.into());
     let stalls = Stalls::watch(Arc::clone(&shared.recording));
     let process = under_faults(options, shared, faults, sessions).await?;
+    drop(counting);
     *stalled = stalls.notes();
     shared.cluster.interrupt.check()?;
     let ready = healed(&shared.cluster).await?;
     let mut verdicts = Vec::new();
     if ready.is_ok() {
-        verdicts = afterwards(options, shared, &sessions[0], process).await?;
+        verdicts = afterwards(options, shared, consumers, &sessions[0], process).await?;
     }
     verdicts.insert(0, ending::nodes(&shared.cluster, &ready));
     Ok(verdicts)
@@ -270,22 +292,36 @@ async fn healed(cluster: &Arc<Environment>) -> Result<Result<(), AttackError>, A
 async fn afterwards(
     options: &AttackOptions,
     shared: &Arc<Shared>,
+    consumers: Consumers,
     client: &Client,
     process: u64,
 ) -> Result<Vec<Verdict>, AttackError> {
+    let settled = ending::settled(&shared.settling.finish().await);
+    let mut verdicts = Vec::new();
+    if !consumers.is_none() {
+        consumers.heal();
+        let drained = consumers.drained(client, &shared.cluster).await?;
+        let is_drained = drained.finding == Finding::Holds;
+        verdicts.push(drained);
+        if !is_drained {
+            // What is still on its way would look as if it were lost.
+            return Ok([verdicts, vec![ending::in_doubt(client).await, settled]].concat());
+        }
+        consumers.stop().await;
+    }
     let last = shared.workload().last();
     for invocation in &last {
         match shared.commit(client, process, invocation).await {
             Ok(()) => {}
             // The faults are over: that it does not work again is what the run has found.
             Err(error @ AttackError::NotCommitted { .. }) => {
-                return Ok(vec![ending::stuck(client, &error).await]);
+                verdicts.push(ending::stuck(client, &error).await);
+                return Ok(verdicts);
             }
             Err(error) => return Err(error),
         }
     }
-    let settled = ending::settled(&shared.settling.finish().await);
-    let mut verdicts = vec![ending::in_doubt(client).await, settled];
+    verdicts.extend([ending::in_doubt(client).await, settled]);
     let repeats = ending::repeats(&shared.differing);
     verdicts.extend((repeats.finding != Finding::Unknown).then_some(repeats));
     if shared.workload().name() == "registrar" {

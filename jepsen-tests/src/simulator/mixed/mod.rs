@@ -6,6 +6,7 @@
 
 mod check;
 mod draw;
+mod shape;
 
 use crate::{
     history::{History, Value},

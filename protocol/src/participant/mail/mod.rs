@@ -164,7 +164,12 @@ fn sends(txn: &TxnId, steps: &[Step], sent: Stamp) -> Vec<Envelope> {
 
 impl Mail {
     /// What the disk holds. Votes in doubt are added by [`Participant::hold_mail`].
-    pub(super) fn recover(recovered: RecoveredMail, started: Stamp, since: Time) -> Mail {
+    pub(super) fn recover<S: Store>(
+        recovered: RecoveredMail,
+        store: &S,
+        started: Stamp,
+        since: Time,
+    ) -> Mail {
         let mut mail = Mail { since, ..Mail::default() };
         for (position, envelope) in recovered.waiting {
             mail.held.add(Held::of(core::slice::from_ref(&envelope)));
@@ -195,9 +200,15 @@ impl Mail {
             mail.mailboxes.insert(mailbox, MailboxState::new(mark.next));
         }
         for message in recovered.messages {
+            let due = age(message.due, started, since).map(|due| {
+                // The clock of an earlier start may have been wrong: nothing rests for longer than it was to.
+                let stored = store.mail(&message.mailbox, message.position);
+                let most_us = stored.map_or(0, |stored| stored.rest_us());
+                due.min(Time(since.0.saturating_add(most_us)))
+            });
             let state =
                 mail.mailboxes.entry(message.mailbox).or_insert_with(|| MailboxState::new(message.position));
-            state.restore(message.position, message.key, age(message.due, started, since), message.failed);
+            state.restore(message.position, message.key, due, message.failed);
         }
         for (mailbox, dead) in recovered.dead {
             mail.mailboxes.entry(mailbox).or_default().dead = dead;
@@ -441,7 +452,7 @@ impl Participant {
 
     /// What is remembered of messages is what is stored, and what a restart would make of it. Says what is not.
     pub fn check_stored_mail<S: Store>(&self, stored: &Recovered, store: &S) -> Result<(), String> {
-        let mut fresh = Mail::recover(stored.mail.clone(), self.started(), self.mail.since);
+        let mut fresh = Mail::recover(stored.mail.clone(), store, self.started(), self.mail.since);
         let mut held = fresh.held;
         for (txn, record) in &stored.txns {
             if let TxnRecord::Yes(yes) = record {
