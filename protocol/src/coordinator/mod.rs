@@ -224,6 +224,7 @@ impl Turn<'_> {
 impl Coordinator {
     /// A coordinator that drives nothing yet.
     pub fn new(config: CoordinatorConfig) -> Self {
+        let next_opening = sessions::first_opening(config.incarnation);
         Coordinator {
             config,
             next_attempt: 1,
@@ -234,7 +235,7 @@ impl Coordinator {
             agenda: Agenda::default(),
             sessions: Table::default(),
             openings: BTreeMap::new(),
-            next_opening: 1,
+            next_opening,
             closings: BTreeMap::new(),
             all_held: BTreeMap::new(),
             figures: Figures::default(),
@@ -318,8 +319,8 @@ impl Coordinator {
             Message::KeepSession { session, watermark } => {
                 self.on_keep_session(from, session, watermark, turn);
             }
-            Message::SessionGranted { request, session, .. } => {
-                self.on_session_granted(request, session, turn);
+            Message::SessionGranted { client, request, session } => {
+                self.on_session_granted(&client, request, session, turn);
             }
             Message::SessionEnded(end) => self.on_session_ended(from, end, turn),
             Message::Vote { subject, sponsor, results } => {

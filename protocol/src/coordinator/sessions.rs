@@ -3,7 +3,8 @@
 
 use super::{Coordinator, Due, Turn};
 use crate::{
-    ids::{ClientName, NodeId, Peer, Sequence, SessionId, Time},
+    canary::{Canary, broken},
+    ids::{ClientName, Incarnation, NodeId, Peer, Sequence, SessionId, Time},
     message::{BATCH_MAX, Begin, Message, SessionEnd, Watermark},
 };
 use alloc::{collections::BTreeMap, vec::Vec};
@@ -15,6 +16,16 @@ pub(super) type Key = (ClientName, SessionId);
 const ASK_AGAIN_MS: u64 = 200;
 /// A request that stays unanswered for this long is given up: the client asks again, in milliseconds.
 pub(super) const GIVE_UP_MS: u64 = 10_000;
+
+/// The first number of a coordinator's questions to granters. Each start has numbers of its own: a grant that an earlier one
+/// asked for is somebody else's session, and may come after all (R11).
+pub(super) fn first_opening(incarnation: Incarnation) -> u64 {
+    if broken(Canary::GrantOfAnotherStartTaken) {
+        return 1;
+    }
+    let half = incarnation.0 as u64 ^ (incarnation.0 >> 64) as u64;
+    (half ^ half >> 32) << 32 | 1
+}
 
 /// A session that a client uses through this coordinator.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -75,9 +86,20 @@ impl Coordinator {
         }
     }
 
-    pub(super) fn on_session_granted(&mut self, opening: u64, session: SessionId, turn: &mut Turn<'_>) {
+    pub(super) fn on_session_granted(
+        &mut self,
+        client: &ClientName,
+        opening: u64,
+        session: SessionId,
+        turn: &mut Turn<'_>,
+    ) {
         // One that was granted twice, because the question was repeated, stays unused and ends when it is idle.
-        let Some(Opening { connection, request, .. }) = self.openings.remove(&opening) else { return };
+        let Some(asked) = self.openings.get(&opening) else { return };
+        if asked.client != *client && !broken(Canary::GrantOfAnotherStartTaken) {
+            return;
+        }
+        let (connection, request) = (asked.connection, asked.request);
+        self.openings.remove(&opening);
         turn.send(Peer::Client(connection), Message::SessionOpened { request, session: Some(session) });
     }
 

@@ -180,6 +180,13 @@ impl Contents {
     }
 }
 
+/// A coordinator's number of a question: without the part that is its start's, but for a letter from the second one on.
+fn opening(request: u64) -> String {
+    let start = u32::try_from(request >> 32).unwrap_or(0);
+    let letter = if start > 1 { char::from_u32(u32::from('a') + start - 1) } else { None };
+    format!("{}{}", request & u64::from(u32::MAX), letter.map_or_else(String::new, String::from))
+}
+
 fn about_sessions(message: &Message) -> String {
     match message {
         Message::Watermarks { watermarks } => {
@@ -187,9 +194,11 @@ fn about_sessions(message: &Message) -> String {
                 watermarks.iter().map(|mark| format!("{}:{} {}", mark.client, mark.session, mark.sequence));
             format!("watermarks {}", all.collect::<Vec<_>>().join(", "))
         }
-        Message::GrantSession { client, request } => format!("grant-session {client} request {request}"),
+        Message::GrantSession { client, request } => {
+            format!("grant-session {client} request {}", opening(*request))
+        }
         Message::SessionGranted { client, request, session } => {
-            format!("session-granted {client}:{session} request {request}")
+            format!("session-granted {client}:{session} request {}", opening(*request))
         }
         Message::SessionOpened { request, session } => match session {
             Some(session) => format!("session-opened {session} request {request}"),

@@ -1,4 +1,4 @@
-//! Sessions: no number is granted for two different requests, and a durable watermark never falls nor runs ahead of what
+//! Sessions: no number is granted for two different requests, nobody works in a session of somebody else, and a durable watermark never falls nor runs ahead of what
 //! its client said; and a client asks for nothing of which it said that it has the answer.
 
 use super::{Facts, Property};
@@ -22,6 +22,9 @@ impl Property for Sessions {
     fn on_asked(&mut self, facts: &Facts, client: &ClientName, message: &Message) -> Result<(), String> {
         let Message::Begin(begin) = message else { return Ok(()) };
         let txn = &begin.subject.txn;
+        if facts.granted(txn.session.granter(), client) < txn.session {
+            return Err(format!("{client} asks for {txn}, and nobody has granted it this session (R11)"));
+        }
         if txn.sequence < facts.said(client, txn.session) {
             return Err(format!("{client} asks for {txn}, and has said that it has the answer (R8)"));
         }
