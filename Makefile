@@ -50,7 +50,7 @@ lab: setup ## Build the fault lab, and list what it can do
 	$(CARGO_TARGET_DIR)/release/assent-lab --help
 
 CAMPAIGN ?= runs/campaign
-campaign: setup ## Attack real clusters with every fault for an hour, or go on with that; the table is $CAMPAIGN/table.md
+campaign: setup ## Attack real clusters with every fault for an hour and a half, or go on with that; the table is $CAMPAIGN/table.md
 	$(CARGO) build $(FLAGS) -p assent -p assent-lab -p assent-lab-shim
 	$(CARGO_TARGET_DIR)/release/assent-lab campaign --out $(CAMPAIGN) $(CAMPAIGN_OPTIONS)
 

@@ -290,19 +290,21 @@ fn a_campaign_tells_what_could_not_be_made_and_tries_it_again() {
         .ends_with(0)
         .says("alone-kill-bank")
         .says("together-registrar")
-        .says("long-list_append");
+        .says("long-list_append")
+        .says("messages-mixed");
     assert!(!out.exists(), "a list makes nothing");
     campaign(&["--only", "meteor"]).ends_with(2).explains_itself();
     campaign(&["--processes", "0"]).ends_with(2).explains_itself();
     for _ in 0..2 {
-        // Both are tried, though the first can't be made, and again the second time.
+        // All are tried, though the first can't be made, and again the second time.
         campaign(&["--only", "stop,long"])
             .ends_with(4)
             .says("alone-stop-linear: not made: assent is missing")
-            .says("long-list_append: not made");
+            .says("long-list_append: not made")
+            .says("messages-stop: not made");
     }
     let table = std::fs::read_to_string(out.join("table.md")).expect("it is written");
-    assert_eq!(table.matches("not made: assent is missing").count(), 2, "{table}");
+    assert_eq!(table.matches("not made: assent is missing").count(), 3, "{table}");
     campaign(&["--seconds", "5"]).ends_with(2).explains_itself().says("other settings");
 }
 

@@ -224,8 +224,8 @@ fn strange(random: &mut Random) -> Value {
         2 => Value::Text("seven".to_owned()),
         3 => Value::Vector(Vec::new()),
         4 => Value::Vector((0..1 + random.below(3)).map(|_| strange(random)).collect()),
-        5 => Value::Map(vec![(word(*random.pick(&["mailbox", "from", "balances"])), strange(random))]),
-        _ => word(*random.pick(&["append", "work", "missing"])),
+        5 => Value::Map(vec![(word(random.pick::<&str>(&["mailbox", "from", "balances"])), strange(random))]),
+        _ => word(random.pick::<&str>(&["append", "work", "missing"])),
     }
 }
 
