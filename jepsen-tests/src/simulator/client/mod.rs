@@ -17,7 +17,7 @@ use assent_protocol::{
     canary::{Canary, broken},
     directory::Directory,
     ids::{ClientName, Sequence, Stamp},
-    message::Message,
+    message::{Message, SESSION_WINDOW_MAX},
     outcome::Answer,
 };
 use consumer::Consumer;
@@ -215,7 +215,7 @@ impl Client {
 
     fn next_turn(&self) -> Option<u64> {
         let work = self.has_work();
-        let usable = self.sessions.iter().any(Session::takes_requests);
+        let usable = self.usable_session().is_some();
         let idle = self.processes.iter().filter(|process| work && usable && !process.busy);
         let ready = idle.map(|process| process.ready_us);
         let due = self.requests.iter().map(Request::due_us);
@@ -228,9 +228,16 @@ impl Client {
         ready.chain(due).chain(sessions).chain(opening).chain(mailbox).min()
     }
 
+    /// A session with room in its window for what all processes may ask at once.
+    fn usable_session(&self) -> Option<usize> {
+        let session = self.sessions.iter().position(Session::takes_requests)?;
+        let window = self.sessions[session].upcoming().0 - self.watermark(session).0;
+        (window + (self.processes.len() as u64) < SESSION_WINDOW_MAX).then_some(session)
+    }
+
     /// Idle processes take their next operation.
     fn begin_requests(&mut self, desk: &mut Desk<'_>) {
-        let Some(session) = self.sessions.iter().position(Session::takes_requests) else { return };
+        let Some(session) = self.usable_session() else { return };
         for process in 0..self.processes.len() {
             if self.processes[process].busy || self.processes[process].ready_us > desk.now_us {
                 continue;

@@ -68,6 +68,10 @@ impl Machine for CoordinatorNode {
         if left.iter().all(|(_, size)| *size == 0) { None } else { Some(format!("{left:?}")) }
     }
 
+    fn mail(&self, _: Time) -> u64 {
+        self.size("undecided") as u64
+    }
+
     fn undecided(&self, _: Time) -> Vec<InDoubt> {
         Vec::new()
     }

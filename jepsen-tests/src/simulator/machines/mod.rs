@@ -43,10 +43,8 @@ pub(crate) trait Machine: Send {
     fn held(&self) -> usize;
     /// What it would still have to forget, in words; none if nothing.
     fn left(&self, now: Time) -> Option<String>;
-    /// Messages that are kept.
-    fn mail(&self, _now: Time) -> u64 {
-        0
-    }
+    /// Messages that are kept, and transactions that may yet send some.
+    fn mail(&self, now: Time) -> u64;
     /// Transactions that are not decided here.
     fn undecided(&self, now: Time) -> Vec<InDoubt>;
     /// Counts since the process started.

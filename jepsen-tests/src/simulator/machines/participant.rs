@@ -103,7 +103,8 @@ impl Machine for ParticipantNode {
 
     fn mail(&self, now: Time) -> u64 {
         let sizes = self.machine.sizes(now);
-        sizes.iter().filter(|(name, _)| MAIL.contains(name)).map(|(_, size)| size).sum()
+        let counts = |name: &str| MAIL.contains(&name) || ["in_doubt", "waiting"].contains(&name);
+        sizes.iter().filter(|(name, _)| counts(name)).map(|(_, size)| size).sum()
     }
 
     fn undecided(&self, now: Time) -> Vec<InDoubt> {

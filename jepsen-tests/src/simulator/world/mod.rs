@@ -104,6 +104,8 @@ pub(super) struct World<'w> {
     phase: Phase,
     /// When the phase began.
     phase_since_us: u64,
+    /// Since when no message has been left, if none is.
+    drained_since_us: Option<u64>,
     /// Chance of clients, of nodes, of faults: apart, so that taking one fault away disturbs the rest less.
     client_random: Random,
     node_random: Random,
@@ -164,6 +166,7 @@ impl<'w> World<'w> {
             planned: Vec::new(),
             phase: Phase::Setup,
             phase_since_us: 0,
+            drained_since_us: None,
             client_random: Random::new(options.seed ^ 0x636c_6965),
             node_random: Random::new(options.seed ^ 0x6e6f_6465),
             fault_random,

@@ -33,6 +33,8 @@ const UNANSWERED_US_MAX: u64 = 20_000_000;
 const UNANSWERED_PATIENT_US_MAX: u64 = 5_000_000;
 /// After healing, nothing may stay undecided for longer than this, in milliseconds.
 const UNDECIDED_HEALED_MS_MAX: u64 = 40_000;
+/// No message may come any more when none was left for this long, in microseconds.
+const DRAINED_US: u64 = 2_000_000;
 const SECOND_US: u64 = 1_000_000;
 
 impl World<'_> {
@@ -43,6 +45,8 @@ impl World<'_> {
 
     /// Goes to the next phase when this one is over. Says whether the run is.
     pub(super) fn go_on(&mut self) -> Result<bool, Violation> {
+        let looks = self.phase == Phase::Healed && self.consumed && self.summary.steps.is_multiple_of(16);
+        let drained = looks && self.stays_drained();
         match self.phase {
             Phase::Setup if self.clients[AUDITOR].is_done() => self.begin_load(),
             Phase::Load if self.now_us >= self.load_until_us() => match self.options.lasting {
@@ -52,7 +56,7 @@ impl World<'_> {
             Phase::Lasting if self.now_us >= self.phase_since_us + self.unanswered_us_max() + LASTING_US => {
                 self.heal()?
             }
-            Phase::Healed if self.consumed && self.summary.steps.is_multiple_of(16) && self.is_drained() => {
+            Phase::Healed if drained => {
                 self.clients.iter_mut().for_each(|client| client.stop());
                 for client in 1..self.clients.len() {
                     self.wake_client(client, 1);
@@ -87,6 +91,16 @@ impl World<'_> {
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// For so long that what a client asked for before it died has come or never will.
+    fn stays_drained(&mut self) -> bool {
+        if self.is_drained() {
+            self.now_us >= *self.drained_since_us.get_or_insert(self.now_us) + DRAINED_US
+        } else {
+            self.drained_since_us = None;
+            false
+        }
     }
 
     /// Nobody sends anything more, and no message is left.
