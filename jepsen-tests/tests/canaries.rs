@@ -21,6 +21,8 @@ const SEEDS_MAX: u64 = 20_000;
 const CALM_SEEDS: u64 = 20;
 /// A broken machine may become ever more: the model of it is searched so far.
 const STATES_MAX: usize = 100_000;
+/// See [`ModelConfig::closure_max`].
+const CLOSURE_MAX: usize = 1_000;
 
 /// Clusters with every fault.
 fn drawn(seed: u64) -> Option<String> {
@@ -59,7 +61,8 @@ fn messages(seed: u64) -> Option<String> {
 /// Every order of events in small clusters; instead of by seeds, by their place among the configurations.
 fn searched(place: u64) -> Option<String> {
     let config = configurations::small().swap_remove(place as usize);
-    let report = model::check(&ModelConfig { states_max: Some(STATES_MAX), ..config });
+    let bounded = ModelConfig { states_max: Some(STATES_MAX), closure_max: CLOSURE_MAX, ..config };
+    let report = model::check(&bounded);
     let (property, _) = report.found.first()?;
     Some(format!("{property}: {} states", report.unique))
 }

@@ -10,11 +10,6 @@ use super::{
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// Different things that one node can become, at most.
-const CLOSURE_MAX: usize = 20_000;
-/// Messages that are given to one node, to each thing that it can become, at most.
-const GIVEN_MAX: usize = 4_000_000;
-
 /// Whether nodes may still crash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Faults {
@@ -94,7 +89,8 @@ impl Closure {
     /// Gives everything that is known by now to everything that the node can be; says whether that came to an end.
     fn grow(&mut self, tables: &Tables, said: &mut Vec<(u8, MessageId)>) -> bool {
         let mut place = 0;
-        while place < self.locals.len() && !self.is_too_large() {
+        let most = tables.cast.config.closure_max;
+        while place < self.locals.len() && self.locals.len() <= most {
             if self.given[place].is_none() {
                 for event in self.events(tables, self.locals[place]) {
                     self.step(tables, place, event, said);
@@ -108,11 +104,7 @@ impl Closure {
             self.given[place] = Some(self.messages.len());
             place += 1;
         }
-        !self.is_too_large()
-    }
-
-    fn is_too_large(&self) -> bool {
-        self.locals.len() > CLOSURE_MAX || self.locals.len() * self.messages.len() > GIVEN_MAX
+        self.locals.len() <= most
     }
 
     fn step(&mut self, tables: &Tables, place: usize, event: Event, said: &mut Vec<(u8, MessageId)>) {

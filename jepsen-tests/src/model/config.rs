@@ -152,6 +152,9 @@ pub struct ModelConfig {
     pub liveness: bool,
     /// Give up after so many generated states. None: search all.
     pub states_max: Option<usize>,
+    /// If one node can become more different things than this, if any message could arrive at any moment, then nothing is made
+    /// smaller that rests on knowing them all.
+    pub closure_max: usize,
     /// What makes the search smaller.
     pub reduce: Reduce,
 }
@@ -183,6 +186,7 @@ impl ModelConfig {
             depth_max: None,
             liveness: false,
             states_max: None,
+            closure_max: 20_000,
             reduce: Reduce::ALL,
         }
     }

@@ -55,6 +55,8 @@ struct Searched {
     unique_states: usize,
     depth: usize,
     exhausted: bool,
+    /// What all nodes together could become, if any message could arrive at any moment; 0 without that reduction.
+    closure: usize,
     decided_ms_max: u64,
     seconds: f64,
     violated: Vec<Broken>,
@@ -135,6 +137,7 @@ impl Searched {
             unique_states: report.unique,
             depth: report.depth,
             exhausted: report.exhausted,
+            closure: report.closure,
             decided_ms_max: report.decided_ms_max,
             seconds,
             violated: report.found.into_iter().map(|(property, trace)| Broken { property, trace }).collect(),
