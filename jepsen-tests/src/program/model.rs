@@ -113,7 +113,10 @@ pub(crate) fn run(args: &ModelArgs, output: Output) -> Result<Status, Failure> {
 fn chosen(args: &ModelArgs) -> Result<Vec<ModelConfig>, Failure> {
     let mut all = configurations::everyday();
     if args.deep {
-        all.extend(configurations::deep());
+        let deep = configurations::deep();
+        // Those that are cut short every day are searched whole.
+        all.retain(|config| deep.iter().all(|whole| whole.name != config.name));
+        all.extend(deep);
     }
     let Some(words) = &args.only else { return Ok(all) };
     all.retain(|config| config.name.contains(words.as_str()));
