@@ -68,8 +68,7 @@ impl NodeView {
         };
         if let Local::Participant(held) = local {
             view.look_at_memory(cast, held);
-            let mut disk = held.store.clone();
-            disk.crash();
+            let disk = durable::disk(&held.store);
             view.look_at_disk(cast, &disk.recover());
             view.post = Post::of(cast, &disk);
             view.look_at_records(cast, node, held);

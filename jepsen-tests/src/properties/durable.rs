@@ -9,11 +9,16 @@ use assent_protocol::{
     storage::{Recovered, TxnRecord},
 };
 
-/// What a disk holds when nothing more is written to it.
-pub fn durable(store: &MemoryStore) -> Recovered {
+/// A disk as a crash would leave it.
+pub fn disk(store: &MemoryStore) -> MemoryStore {
     let mut disk = store.clone();
     disk.crash();
-    disk.recover()
+    disk
+}
+
+/// What it holds.
+pub fn durable(store: &MemoryStore) -> Recovered {
+    disk(store).recover()
 }
 
 /// Whether everything that a message promises is held by the disk of the participant from which it leaves.

@@ -64,14 +64,15 @@ impl Consumers {
         }
     }
 
-    /// What is left. A message goes from an outbox to a mailbox, and only a consumer that takes it moves it on: if nobody has
-    /// one and none was received while first outboxes and then mailboxes were looked at, none is overlooked.
+    /// What is left. A message goes from an outbox to a mailbox, and only a consumer that has it moves it on: if nobody had
+    /// one at first and none was received while first outboxes and then mailboxes were looked at, none is overlooked.
     async fn left(&self, client: &Client) -> Vec<Anomaly> {
         let mut anomalies = Vec::new();
         let mut found = |class: &str, words: String| {
             anomalies.push(Anomaly { class: class.to_owned(), words, events: Vec::new() });
         };
         let received = self.state.received.load(Ordering::SeqCst);
+        let busy = self.state.busy.load(Ordering::SeqCst);
         for node in client.outboxes().await {
             match node.reply {
                 Ok(outbox) => {
@@ -93,7 +94,6 @@ impl Consumers {
                 Err(error) => found("no answer", format!("{}: {error}", node.name)),
             }
         }
-        let busy = self.state.busy.load(Ordering::SeqCst);
         if busy > 0 || received != self.state.received.load(Ordering::SeqCst) {
             found("still at work", format!("consumers have {busy} messages"));
         }
