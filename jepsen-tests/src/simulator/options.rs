@@ -225,6 +225,8 @@ options! {
     give_up_per_mille: u64 = 0, 0..=1000;
     /// Requests that a faulty client sends under an id that stands for something else (R12).
     twin_per_mille: u64 = 0, 0..=1000;
+    /// Requests after which their client leaves its session for a new one.
+    leave_per_mille: u64 = 0, 0..=1000;
 
     /// A fault that never heals, alone, while everything else must go on. With other faults beside it, more may block.
     lasting: Lasting = Lasting::None, 0..=0;

@@ -12,7 +12,7 @@ const SEEDS_PER_CANDIDATE: u64 = 6;
 const RUNS_MAX: u64 = 1_500;
 
 /// What a fault's count becomes when it is taken away, by its name; and sizes, which go down step by step.
-const FAULTS: [&str; 29] = [
+const FAULTS: [&str; 30] = [
     "consumer_crashes",
     "consumer_disconnects",
     "wall_jumps",
@@ -42,6 +42,7 @@ const FAULTS: [&str; 29] = [
     "late_per_mille",
     "give_up_per_mille",
     "twin_per_mille",
+    "leave_per_mille",
 ];
 const SIZES: [(&str, u64); 6] = [
     ("clients", 1),

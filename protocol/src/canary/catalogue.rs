@@ -203,6 +203,9 @@ catalogue! {
     /// It is voted on after its client has gone on.
     QueueIgnoresExpiry "queue-ignores-expiry" R11 Machine
         "a queued Prepare that has expired meanwhile is voted on";
+    /// Two requests get one id: the session will be granted to its client too, or is used by another process of it.
+    GrantOfAnotherStartTaken "grant-of-another-start-taken" R11 Machine
+        "a coordinator takes the grant that an earlier start of it asked for as the answer to its own question";
     /// It had been committed.
     ExpiredTakenForAbort "expired-taken-for-abort" R11 Machine "a coordinator takes Expired for an abort";
     /// Nobody else can tell it anything any more: it waits for ever.

@@ -237,8 +237,8 @@ impl Client {
 
     /// Idle processes take their next operation.
     fn begin_requests(&mut self, desk: &mut Desk<'_>) {
-        let Some(session) = self.usable_session() else { return };
         for process in 0..self.processes.len() {
+            let Some(session) = self.usable_session() else { return };
             if self.processes[process].busy || self.processes[process].ready_us > desk.now_us {
                 continue;
             }
@@ -275,6 +275,10 @@ impl Client {
             }
             _ => session.next_sequence(),
         };
+        let leaves = desk.options.leave_per_mille;
+        if leaves > 0 && desk.random.chance(leaves) {
+            session.mark_over();
+        }
         request.name(&self.name, id, sequence);
         if let Source::Script(_) = &self.source {
             request.insist();
@@ -373,7 +377,7 @@ impl Client {
         if conclusion.ends_session() {
             let id = request.subject.txn.session;
             self.counts.sessions_lost += 1;
-            self.sessions.iter_mut().filter(|session| session.id == Some(id)).for_each(Session::mark_ended);
+            self.sessions.iter_mut().filter(|session| session.id == Some(id)).for_each(Session::mark_over);
         }
         self.conclude(place, conclusion, desk);
         if self.requests[place].let_go {
@@ -458,7 +462,7 @@ impl Client {
         }
         // What it never replays is left to the end of an idle session.
         self.sessions.retain(|session| journal && until_us.is_some() && session.id.is_some());
-        self.sessions.iter_mut().for_each(Session::mark_ended);
+        self.sessions.iter_mut().for_each(Session::mark_over);
     }
 
     /// Its connection to this coordinator is lost: it asks another one soon.

@@ -14,7 +14,7 @@ pub(super) struct Session {
     pub(super) id: Option<SessionId>,
     opening: u64,
     next_sequence: u64,
-    /// The cluster has ended it, or an earlier process used it: nothing new begins in it.
+    /// The cluster has ended it, an earlier process used it, or its client wants another: nothing new begins in it.
     over: bool,
     pub(super) closing: bool,
     /// When to open, keep or close it, again.
@@ -40,7 +40,7 @@ impl Session {
         Sequence(self.next_sequence)
     }
 
-    pub(super) fn mark_ended(&mut self) {
+    pub(super) fn mark_over(&mut self) {
         self.over = true;
         self.due_us = 0;
     }

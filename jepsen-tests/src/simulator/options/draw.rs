@@ -25,10 +25,18 @@ impl Options {
             }
         }
         options.draw_mail(&mut Random::new(seed ^ 0x6d61_696c));
+        options.draw_sessions(&mut Random::new(seed ^ 0x5e55));
         options
     }
 
     /// Of a sequence of its own, since it came later: what seeds draw besides stays as it is.
+    fn draw_sessions(&mut self, random: &mut Random) {
+        if self.patient == 0 && random.chance(150) {
+            self.leave_per_mille = *random.pick(&[30, 200, 1_000]);
+        }
+    }
+
+    /// Of a sequence of its own, as [`Options::draw_sessions`].
     fn draw_mail(&mut self, random: &mut Random) {
         if random.chance(120) {
             self.outbox_max = 2 + random.below(5);

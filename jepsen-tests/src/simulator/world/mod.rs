@@ -128,6 +128,8 @@ pub(super) struct Ended {
 
 /// The auditor: it runs what comes first and last, and never fails.
 const AUDITOR: usize = 0;
+/// Many times what a run takes. One that takes more is a storm: what is said makes others say ever more.
+const STEPS_MAX: u64 = 20_000_000;
 
 impl<'w> World<'w> {
     pub(super) fn new(options: &Options, workload: &'w mut dyn Workload, traced: bool) -> Self {
@@ -217,6 +219,10 @@ impl<'w> World<'w> {
             self.happen(event)?;
             if self.go_on()? {
                 return Ok(());
+            }
+            if self.summary.steps >= STEPS_MAX {
+                let words = format!("{STEPS_MAX} steps and no end: {}", self.what_is_left());
+                return Err(Violation::undecided("storm", words));
             }
         }
         Err(Violation::undecided("liveness", format!("nothing happens any more: {}", self.what_is_left())))
