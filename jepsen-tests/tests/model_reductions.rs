@@ -1,7 +1,7 @@
 //! What makes the model's search smaller does not change what it finds: clusters that are small enough are searched with all
 //! of it, with each part alone, and with none. (`model/search.rs` holds the search itself against stateright's checker.)
 
-use assent_lab::model::{self, ModelConfig, Reduce, Report, Request, Syncs};
+use assent_lab::model::{self, Content, ModelConfig, Reduce, Report, Request, Syncs};
 use assent_protocol::message::Intent;
 
 /// Each part alone, and the sets in which they are used.
@@ -22,6 +22,7 @@ fn small() -> Vec<ModelConfig> {
     let older = Request { stamp: 1, ..Request::first(2, 1) };
     let next = Request { watermark: 2, record: "y", after: &[0], ..Request::first(2, 1) };
     let other = Request { value: 9, record: "y", coordinator: 1, ..one.clone() };
+    let read = Request { content: Content::Read, ..Request::first(2, 1) };
     let crash = |config: ModelConfig| ModelConfig {
         coordinator_crashes_max: 1,
         participant_crashes_max: 1,
@@ -52,6 +53,20 @@ fn small() -> Vec<ModelConfig> {
         )),
         ModelConfig::new("1 participant, a conflict", 1, 1, vec![younger, older]),
         ModelConfig::new("1 participant, an id for two contents", 1, 2, vec![one.clone(), other]),
+        ModelConfig {
+            syncs: Syncs::Apart,
+            ..ModelConfig::new("1 participant, a read, syncs apart", 1, 1, vec![one.clone(), read.clone()])
+        },
+        ModelConfig {
+            wakes_max: Some(0),
+            looks_max: 1,
+            ..ModelConfig::new(
+                "2 participants, a read of both",
+                2,
+                1,
+                vec![Request::first(1, 2), Request { participants: 2, ..read }],
+            )
+        },
         ModelConfig {
             wakes_max: Some(1),
             ..ModelConfig::new("2 participants, a wake of each", 2, 1, vec![Request::first(1, 2)])

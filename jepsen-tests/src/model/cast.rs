@@ -1,7 +1,9 @@
 //! Who takes part: names, the directory, the machines as they start, and the requests as messages.
 
 use super::{
-    config::{COORDINATORS_MAX, FOR_EVER_MS, ModelConfig, PARTICIPANTS_MAX, Request, TRANSACTIONS_MAX},
+    config::{
+        COORDINATORS_MAX, Content, FOR_EVER_MS, ModelConfig, PARTICIPANTS_MAX, Request, TRANSACTIONS_MAX,
+    },
     letters,
 };
 use assent_protocol::{
@@ -108,6 +110,11 @@ impl Cast {
         self.config.requests.iter().any(|request| request.sends > 0)
     }
 
+    /// Whether any transaction writes nothing.
+    pub(super) fn looks(&self) -> bool {
+        self.config.requests.iter().any(|request| !request.writes())
+    }
+
     /// A participant's disk before it starts for the first time: the mailbox is there.
     pub(super) fn disk(&self, node: usize) -> MemoryStore {
         let mut store = MemoryStore::new();
@@ -122,7 +129,12 @@ impl Cast {
         self.transactions.iter().position(|transaction| transaction.subject == *subject)
     }
 
-    /// A bit for each participant of a transaction.
+    /// The bit of a transaction by its place; none of one that writes nothing: nobody has to hold anything of it.
+    pub(super) fn written(&self, place: usize) -> u8 {
+        if self.transactions[place].request.writes() { 1 << place } else { 0 }
+    }
+
+    /// Which record it is about, on a participant that is on its list.
     pub(super) fn record(&self, transaction: &Transaction, participant: usize) -> Option<RecordId> {
         let request = &transaction.request;
         (participant < request.participants).then(|| record(participant, request.record))
@@ -132,22 +144,34 @@ impl Cast {
         let branch = |participant: usize| {
             let index = u16::try_from(2 * participant).expect("there are few participants");
             let record = record(participant, request.record);
-            let append = Operation::Append {
-                record: record.clone(),
-                field: field(),
-                value: Value::Int(request.value),
+            let append = || Step {
+                index,
+                operation: Operation::Append {
+                    record: record.clone(),
+                    field: field(),
+                    value: Value::Int(request.value),
+                },
             };
-            let mut steps = vec![Step { index, operation: append }];
-            if request.reads {
-                let read = Operation::Read { record: record.clone(), what: Selection::Field(field()) };
-                steps.push(Step { index: index + 1, operation: read });
-            }
+            let read = || Step {
+                index: index + 1,
+                operation: Operation::Read { record: record.clone(), what: Selection::Field(field()) },
+            };
+            let mut steps = match request.content {
+                Content::Append => vec![append()],
+                Content::AppendAndRead => vec![append(), read()],
+                Content::Read => vec![read()],
+            };
             if participant == letters::SOURCE {
                 steps.extend(letters::sends(&self.directory, request, &record));
             }
             Branch { participant: self.id(participant), steps }
         };
         (0..request.participants).map(branch).collect()
+    }
+
+    /// Of which participant an operation is, by its index in the transaction.
+    pub(super) fn participant_of(&self, operation: u16) -> usize {
+        usize::from(operation) / 2
     }
 
     fn subject(&self, request: &Request) -> Subject {
@@ -171,7 +195,7 @@ impl Cast {
         }))
     }
 
-    pub(super) fn participant(&self, node: usize, store: &MemoryStore) -> Participant {
+    pub(super) fn participant(&self, node: usize, starts: u8, store: &MemoryStore) -> Participant {
         let limits = participant::Limits {
             vote_age_ms: WAIT_MS,
             sponsor_patience_ms: WAIT_MS,
@@ -184,10 +208,9 @@ impl Cast {
             relay_retry_ms: WAIT_MS,
             ..participant::Limits::default()
         };
-        // The boot number is part of read locks only, which no request here takes: all starts may share one.
         let config = ParticipantConfig {
             node: self.id(node),
-            boot: 1,
+            boot: u64::from(starts),
             started_s: 0,
             directory: self.directory.clone(),
             limits,

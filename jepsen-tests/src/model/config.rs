@@ -11,6 +11,17 @@ pub const REQUESTS_MAX: usize = 8;
 /// Different transactions in these requests, at most.
 pub const TRANSACTIONS_MAX: usize = 4;
 
+/// What a transaction does with its record on each participant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Content {
+    /// Appends its value.
+    Append,
+    /// Appends its value, and reads what is there then.
+    AppendAndRead,
+    /// Reads, and writes nothing (R10).
+    Read,
+}
+
 /// One request of a client. It is made at most once, at any moment after those that it needs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request {
@@ -30,8 +41,8 @@ pub struct Request {
     pub record: &'static str,
     /// How many participants, from the first.
     pub participants: usize,
-    /// It also reads what it has appended.
-    pub reads: bool,
+    /// Whether it appends, reads, or both.
+    pub content: Content,
     /// How many messages it sends, of one key, from the first participant to a mailbox on the second.
     pub sends: u16,
     /// Requests that must have been made before, by their place.
@@ -50,10 +61,15 @@ impl Request {
             value: i64::try_from(sequence).unwrap_or(i64::MAX),
             record: "x",
             participants,
-            reads: false,
+            content: Content::Append,
             sends: 0,
             after: &[],
         }
+    }
+
+    /// Whether it changes anything.
+    pub fn writes(&self) -> bool {
+        self.content != Content::Read
     }
 
     /// The same transaction once more, by another coordinator.
@@ -148,6 +164,10 @@ pub struct ModelConfig {
     pub forgetting: bool,
     /// Messages that the mailbox holds at most. Nobody receives them: what does not fit waits at its source for ever.
     pub depth_max: Option<u16>,
+    /// How often a coordinator asks for the reads of transactions that write nothing, anew each time, at most.
+    pub looks_max: u64,
+    /// How often a participant takes locks for them between two starts, at most.
+    pub locks_max: u64,
     /// From every state, check that a fair continuation without further faults decides everything.
     pub liveness: bool,
     /// Give up after so many generated states. None: search all.
@@ -184,6 +204,8 @@ impl ModelConfig {
             settle_ms: FOR_EVER_MS,
             forgetting: false,
             depth_max: None,
+            looks_max: 2,
+            locks_max: 2,
             liveness: false,
             states_max: None,
             closure_max: 20_000,

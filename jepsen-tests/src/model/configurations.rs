@@ -1,7 +1,7 @@
 //! The configurations that are searched: each a small cluster with a few faults. Those for every day end within seconds;
 //! the deep ones take minutes each, and some are searched only as far as their bound on states allows.
 
-use super::config::{ModelConfig, Patience, Reduce, Request, Syncs};
+use super::config::{Content, ModelConfig, Patience, Reduce, Request, Syncs};
 use assent_protocol::message::Intent;
 
 /// Configurations for every run of the tests.
@@ -21,6 +21,10 @@ pub fn everyday() -> Vec<ModelConfig> {
         },
         forgetting("2 participants, everything is forgotten", 2),
         ModelConfig::new("3 participants, no fault", 3, 1, vec![Request::first(1, 3)]),
+        ModelConfig {
+            wakes_max: Some(1),
+            ..reading_first("reads: older than a transaction, a wake of each")
+        },
     ]);
     all.extend(bounded());
     all
@@ -52,8 +56,46 @@ pub fn small() -> Vec<ModelConfig> {
         conflicting("2 participants, 2 transactions in conflict"),
         id_reused("2 participants, an id for two contents"),
     ];
+    all.extend(reads());
     all.extend(messages());
     all
+}
+
+/// Transactions that write nothing, beside one that does.
+fn reads() -> Vec<ModelConfig> {
+    let alone = vec![Request::first(1, 1), Request { participants: 1, ..reader() }];
+    vec![
+        ModelConfig {
+            wakes_max: Some(1),
+            ..reading("reads: beside a transaction, a wake of each", reader())
+        },
+        ModelConfig {
+            syncs: Syncs::Apart,
+            participant_crashes_max: 1,
+            faults_max: 1,
+            ..ModelConfig::new("reads: of one participant, syncs apart, it crashes", 1, 1, alone)
+        },
+    ]
+}
+
+fn reader() -> Request {
+    Request { content: Content::Read, ..Request::first(2, 2) }
+}
+
+/// A transaction of both participants, and one that reads what it writes.
+fn reading(name: &'static str, reader: Request) -> ModelConfig {
+    ModelConfig::new(name, 2, 1, vec![Request::first(1, 2), reader])
+}
+
+/// The transaction has to wait for the locks of the read: it is the younger one.
+fn reading_first(name: &'static str) -> ModelConfig {
+    reading(name, Request { stamp: 0, ..reader() })
+}
+
+/// The client has the answer to the transaction before it reads.
+fn reading_after(name: &'static str) -> ModelConfig {
+    let reader = Request { watermark: 2, after: &[0], ..reader() };
+    ModelConfig { participant_crashes_max: 1, faults_max: 1, ..reading(name, reader) }
 }
 
 /// Transactions that send messages of one key to a mailbox on another participant.
@@ -106,6 +148,7 @@ fn bounded() -> Vec<ModelConfig> {
         most(retried_with_crashes("2 coordinators, a repeat, 2 crashes", 2)),
         most(three_with_a_crash("3 participants, a crash")),
         most(in_time(live(retried_with_crashes("live: 2 coordinators, a repeat, a crash", 1)))),
+        most(reading_after("reads: after the answer to a transaction, a participant crashes")),
     ]
 }
 
@@ -121,6 +164,18 @@ pub fn deep() -> Vec<ModelConfig> {
             ..participant_crashes("2 participants, syncs apart, a participant crashes", 1)
         }),
         further(in_time(live(three_with_a_crash("live: 3 participants, a crash")))),
+        further(reading("reads: beside a transaction", reader())),
+        further(reading_first("reads: older than a transaction")),
+        further(ModelConfig {
+            coordinator_crashes_max: 1,
+            faults_max: 1,
+            wakes_max: Some(0),
+            ..reading("reads: beside a transaction, its coordinator crashes, no wake", reader())
+        }),
+        further(ModelConfig {
+            wakes_max: Some(1),
+            ..reading_after("reads: after the answer, a participant crashes, a wake of each")
+        }),
         further(ModelConfig {
             coordinator_crashes_max: 1,
             participant_crashes_max: 1,
@@ -179,7 +234,7 @@ fn again_by_the_same(first: Request) -> Vec<Request> {
 
 /// The client asks another coordinator, while the first may be at it.
 fn retried(name: &'static str, intent: Intent) -> ModelConfig {
-    let first = Request { reads: true, ..Request::first(1, 2) };
+    let first = Request { content: Content::AppendAndRead, ..Request::first(1, 2) };
     let again = first.again(1, intent, &[0]);
     ModelConfig::new(name, 2, 2, vec![first, again])
 }

@@ -6,7 +6,7 @@
 use super::{
     cast::{CLIENT, Cast, HORIZON_MS, NEAR_MS, WALL},
     config::{ModelConfig, Syncs},
-    letters,
+    letters, reads,
 };
 use crate::properties::durable;
 use assent_protocol::{
@@ -36,6 +36,8 @@ pub(super) struct ParticipantNode {
     /// None while it is down.
     pub(super) machine: Option<Participant>,
     pub(super) store: MemoryStore,
+    /// Counts its starts, where transactions only read: the number is part of their locks, and of nothing else.
+    starts: u8,
     /// What was said and waits for the sync: each once, since the network is a set.
     waiting: Vec<(Peer, Message)>,
 }
@@ -99,10 +101,18 @@ pub(super) struct Stepped {
     pub(super) figures: Vec<&'static str>,
 }
 
+impl Stepped {
+    /// A step that does not happen.
+    fn nothing(still: Local) -> Self {
+        Stepped { next: still, sent: Vec::new(), flaws: Vec::new(), figures: Vec::new() }
+    }
+}
+
 impl Local {
     pub(super) fn start(cast: &Cast, node: usize) -> Local {
         let empty = if cast.is_participant(node) {
-            Local::Participant(ParticipantNode { machine: None, store: cast.disk(node), waiting: Vec::new() })
+            let store = cast.disk(node);
+            Local::Participant(ParticipantNode { machine: None, store, starts: 0, waiting: Vec::new() })
         } else {
             Local::Coordinator(CoordinatorNode { machine: None, starts: 0, asked: 0 })
         };
@@ -127,7 +137,9 @@ impl Local {
     /// Whether it may crash as far as it knows by itself.
     pub(super) fn may_crash(&self, config: &ModelConfig) -> bool {
         match self {
-            Local::Participant(_) => config.participant_crashes_max > 0,
+            Local::Participant(node) => {
+                config.participant_crashes_max > 0 && node.starts <= config.participant_crashes_max
+            }
             Local::Coordinator(node) => node.starts <= config.coordinator_crashes_max,
         }
     }
@@ -193,7 +205,10 @@ impl ParticipantNode {
         let mut stepped = Taken::default();
         let now = moment(input, wake);
         match input {
-            Input::Start => next.machine = Some(cast.participant(node, &next.store)),
+            Input::Start => {
+                next.starts += u8::from(cast.looks());
+                next.machine = Some(cast.participant(node, next.starts, &next.store));
+            }
             Input::Crash { keeping } => {
                 next.machine = None;
                 next.waiting.clear();
@@ -211,6 +226,9 @@ impl ParticipantNode {
         }
         while next.next_wake().is_some_and(|wake| wake <= now) {
             next.take(participant::Input::Tick, now, &mut stepped);
+        }
+        if reads::is_beyond(&cast.config, &next.waiting) {
+            return Stepped::nothing(Local::Participant(self.clone()));
         }
         if cast.config.syncs == Syncs::Together {
             next.store.sync();
@@ -310,6 +328,9 @@ impl CoordinatorNode {
             }
             while machine.next_wake().is_some_and(|wake| wake <= now) {
                 machine.handle(now, WALL, coordinator::Input::Tick, &mut sent);
+            }
+            if reads::is_beyond(&cast.config, &sent) {
+                return Stepped::nothing(Local::Coordinator(self.clone()));
             }
             taken.figures = risen(machine.figures());
             *machine = machine.canonical(shift(cast, now, input));

@@ -19,6 +19,7 @@ mod fast;
 mod letters;
 mod local;
 mod moves;
+mod reads;
 mod reductions;
 mod rules;
 mod search;
@@ -30,7 +31,7 @@ mod view;
 mod wire;
 mod words;
 
-pub use config::{ModelConfig, Patience, Reduce, Request, Syncs};
+pub use config::{Content, ModelConfig, Patience, Reduce, Request, Syncs};
 pub use explore::SearchedSoFar;
 
 use explore::explore;

@@ -57,12 +57,14 @@ impl Search {
 type Rule = fn(&Seen, &Tables) -> bool;
 
 /// What must hold in every state.
-const RULES: [(&str, Rule); 8] = [
+const RULES: [(&str, Rule); 10] = [
     ("one outcome", |seen, _| seen.one_outcome()),
     ("commits are held", Seen::commits_are_held),
     ("aborts are held", Seen::aborts_are_held),
     ("no answer changes", |seen, _| seen.answers_stay()),
     ("all or nothing, and once", Seen::all_or_nothing),
+    ("reads see whole transactions", Seen::reads_see_whole_transactions),
+    ("reads see what was answered", Seen::reads_see_what_was_answered),
     ("one number, one message", Seen::one_number_one_message),
     ("what is committed is sent, and nothing else", Seen::what_is_committed_is_sent),
     ("a message arrives once", |seen, _| seen.messages_arrive_once()),

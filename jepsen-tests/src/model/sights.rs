@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 type Sight = fn(&Seen) -> bool;
 
 /// States of interest: their names, and what they are.
-const STATES: [(&str, Sight); 16] = [
+const STATES: [(&str, Sight); 18] = [
     ("committed", |seen| seen.committed() != 0),
     ("aborted", |seen| seen.aborted() != 0),
     ("the client is told of a commit", |seen| seen.answers.committed != 0),
@@ -33,6 +33,8 @@ const STATES: [(&str, Sight); 16] = [
             && participants.clone().count() > 1
             && participants.clone().all(|node| node.blank)
     }),
+    ("a read has seen a transaction", |seen| seen.answers.told.iter().any(|told| told.all() != 0)),
+    ("a read has seen nothing", |seen| seen.answers.told.iter().any(|told| told.all() == 0)),
     ("a message is on its way", |seen| seen.nodes.iter().any(|node| !node.post.outgoing.is_empty())),
     ("a message waits for a vote in doubt", |seen| {
         seen.nodes.iter().any(|node| !node.post.waiting.is_empty())
@@ -41,8 +43,9 @@ const STATES: [(&str, Sight); 16] = [
 ];
 
 /// Figures of interest.
-const FIGURES: [&str; 26] = [
+const FIGURES: [&str; 27] = [
     "coordinator given_up",
+    "coordinator reads_repeated",
     "coordinator repeats",
     "coordinator resolves",
     "coordinator vetoes",

@@ -239,7 +239,7 @@ impl Tables {
         let step = Arc::new(Step {
             next: self.number(node, stepped.next),
             sent,
-            said_committed: said.committed,
+            said_committed: said.said_committed(),
             said_aborted: said.aborted,
             flaws,
             figures,

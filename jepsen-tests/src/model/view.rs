@@ -4,6 +4,7 @@ use super::{
     cast::{Cast, field},
     letters::{self, Post},
     local::{Local, ParticipantNode},
+    reads::Told,
 };
 use crate::properties::{durable, outcomes};
 use assent_protocol::{
@@ -138,6 +139,8 @@ pub(super) struct SaidView {
     pub(super) unknown: Bits,
     /// Two answers to one request contradict each other.
     pub(super) changed: bool,
+    /// What the client was told that it has read.
+    pub(super) told: Vec<Told>,
     /// Messages between applications, with the numbers that they are said to have.
     pub(super) numbered: Vec<(u64, MessageId)>,
 }
@@ -147,13 +150,14 @@ impl SaidView {
         let mut view = SaidView::default();
         for message in messages.clone() {
             if let Some((subject, verdict)) = outcomes::said(message) {
-                let bit = cast.transaction(subject).map_or(0, |place| 1 << place);
+                let bit = cast.transaction(subject).map_or(0, |place| cast.written(place));
                 match verdict {
                     outcomes::Verdict::Committed => view.committed |= bit,
                     outcomes::Verdict::Aborted => view.aborted |= bit,
                 }
             }
             view.note_other(cast, message);
+            view.told.extend(Told::of(cast, message));
             view.numbered.extend(letters::numbered(message));
         }
         view.numbered.sort_unstable();
@@ -166,6 +170,11 @@ impl SaidView {
             answers.clone().any(|(two, second)| one == two && !outcomes::agree(first, second))
         });
         view
+    }
+
+    /// Transactions that were told to be committed, or whose effects were: what is read can't go away again.
+    pub(super) fn said_committed(&self) -> Bits {
+        self.told.iter().fold(self.committed, |all, told| all | told.all())
     }
 
     fn note_other(&mut self, cast: &Cast, message: &Message) {

@@ -31,6 +31,9 @@ pub(super) fn carried(config: &ModelConfig, to: Peer, message: Message) -> Optio
         Message::Standing { subject, held: Held::Aborted(_) } => {
             Message::Standing { subject, held: Held::Aborted(ANY) }
         }
+        Message::Looked { subject, sponsor, results: Err(_) } => {
+            Message::Looked { subject, sponsor, results: Err(ANY) }
+        }
         Message::Answer { subject, answer: Answer::Aborted(_) } => {
             Message::Answer { subject, answer: Answer::Aborted(ANY) }
         }

@@ -166,7 +166,21 @@ fn words(cast: &Cast, message: &Message) -> String {
                 last.as_ref().map_or_else(|| "nothing".to_string(), |(last, id)| format!("{last}, {id}"));
             format!("relay-held {mailbox} {last} ({intake:?})")
         }
-        // About sessions and reads that write nothing: no request of the model is one.
+        Message::Look(look) => format!("look {} sponsor {}", of(&look.subject), by(&look.sponsor)),
+        Message::Looked { subject, sponsor, results } => {
+            let how = results.as_ref().map_or("refused".to_string(), |(stamp, results)| {
+                format!("lock {}.{}: {results:?}", stamp.boot, stamp.serial)
+            });
+            format!("looked {} sponsor {} {how}", of(subject), by(sponsor))
+        }
+        Message::Confirm { subject, sponsor, stamp } => {
+            let lock = stamp.map_or("none".to_string(), |stamp| format!("{}.{}", stamp.boot, stamp.serial));
+            format!("confirm {} sponsor {} lock {lock}", of(subject), by(sponsor))
+        }
+        Message::Confirmed { subject, sponsor, held } => {
+            format!("confirmed {} sponsor {} held {held}", of(subject), by(sponsor))
+        }
+        // About sessions: no request of the model is one.
         other => format!("{other:?}"),
     }
 }
