@@ -1,15 +1,15 @@
 //! `assent-lab attack`: real processes on this machine under faults, judged by what their clients saw.
 
 use super::{Failure, Output, Status, progress::Progress, verdicts::Judged, workload};
-use assent_lab::{
-    attack::{self, AttackError, AttackOptions, Kind, Network},
-    history::History,
-    run::Run,
-};
+use assent_lab::attack::{self, AttackError, AttackOptions, Kind, Network};
 use clap::{Args, ValueEnum};
 use std::{
     path::{Path, PathBuf},
-    sync::mpsc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -112,7 +112,8 @@ pub(crate) fn run(args: &AttackArgs, output: Output) -> Result<Status, Failure> 
             .cause("a new run would be mixed with its files")
             .remedy("name another folder with --out, or remove that one"));
     }
-    let (run, history) = watched(seed, args, output, || attack::account(&options, workload))?;
+    let (run, history) =
+        watched(seed, args, output, |begun| attack::account(&options, workload, begun)).map_err(failure)?;
     let judged = Judged::new(out, history.operations().len(), run.verdicts);
     output.print(&judged)?;
     Ok(judged.status())
@@ -147,32 +148,40 @@ fn options(args: &AttackArgs, seed: u64) -> Result<AttackOptions, Failure> {
     })
 }
 
-/// Shows the time while an attack runs.
-fn watched(
-    seed: u64,
-    args: &AttackArgs,
-    output: Output,
-    attack: impl FnOnce() -> Result<(Run, History), AttackError>,
-) -> Result<(Run, History), Failure> {
-    let progress = Progress::new("seconds", args.seconds, output);
-    progress.say(&format!("seed {seed}: {} under {} for {} s", args.workload, args.nemesis, args.seconds));
+/// Shows how far an attack is: the time, or the operations that clients have begun where their number ends it.
+fn watched<T>(seed: u64, args: &AttackArgs, output: Output, attack: impl FnOnce(&Arc<AtomicU64>) -> T) -> T {
+    let (label, total) = args.operations.map_or(("seconds", args.seconds), |total| ("operations", total));
+    let progress = Progress::new(label, total, output);
+    progress.say(&format!("seed {seed}: {} under {} for {}", args.workload, args.nemesis, bound(args)));
+    let begun: Arc<AtomicU64> = Arc::default();
     let (done, is_done) = mpsc::channel::<()>();
-    let result = thread::scope(|scope| {
-        let progress = &progress;
+    thread::scope(|scope| {
+        let (progress, counted) = (&progress, Arc::clone(&begun));
         scope.spawn(move || {
-            let began = Instant::now();
+            let since = Instant::now();
             // Ends when the sender is dropped.
             while is_done.recv_timeout(Duration::from_millis(250)) == Err(mpsc::RecvTimeoutError::Timeout) {
-                let elapsed = began.elapsed().as_secs();
-                let words = if elapsed > args.seconds { "healing and judging" } else { "under faults" };
-                progress.at(elapsed.min(args.seconds), || words.to_owned());
+                let (seconds, operations) = (since.elapsed().as_secs(), counted.load(Ordering::Relaxed));
+                let enough = seconds > args.seconds || args.operations.is_some_and(|max| operations >= max);
+                let doing = if enough { "healing and judging" } else { "under faults" };
+                if args.operations.is_some() {
+                    progress.at(operations, || format!("{seconds} s, {doing}"));
+                } else {
+                    progress.at(seconds.min(total), || format!("{operations} operations, {doing}"));
+                }
             }
         });
-        let result = attack();
+        let result = attack(&begun);
         drop(done);
         result
-    });
-    result.map_err(failure)
+    })
+}
+
+/// When the clients stop.
+fn bound(args: &AttackArgs) -> String {
+    let seconds = format!("{} s", args.seconds);
+    args.operations
+        .map_or(seconds.clone(), |operations| format!("{operations} operations, at most {seconds}"))
 }
 
 /// Whose fault it is and what to do about it.

@@ -25,6 +25,7 @@ use std::{
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -244,7 +245,7 @@ impl Campaign {
             binary: self.binary.clone(),
             ..self.settings.options(folder, planned.seed, planned.seconds)
         };
-        let (run, history) = runner::account(&options, workload)?;
+        let (run, history) = runner::account(&options, workload, &Arc::default())?;
         let figures = Figures::of(&history, &run.faults);
         Ok(judged(run, figures))
     }

@@ -37,8 +37,9 @@ pub(super) struct Shared {
     pub(super) workload: Mutex<Box<dyn Workload>>,
     pub(super) deadline: Duration,
     pub(super) pause: Duration,
-    /// Operations that may still begin.
-    pub(super) left: AtomicU64,
+    /// Operations that have begun, and that may begin.
+    pub(super) begun: Arc<AtomicU64>,
+    pub(super) begun_max: u64,
     /// Messages that wait, in a workload that has consumers.
     pub(super) waiting: Arc<AtomicU64>,
 }
@@ -89,7 +90,7 @@ impl Shared {
         let mut random = Random::new(seed.wrapping_add((place + 1) << 32));
         let mut process = place;
         while Instant::now() < until && !self.cluster.interrupt.is_over() {
-            if self.left.load(Ordering::Relaxed) == 0 {
+            if self.begun.load(Ordering::Relaxed) >= self.begun_max {
                 break;
             }
             if self.waiting.load(Ordering::Relaxed) > BACKLOG_MAX {
@@ -102,7 +103,7 @@ impl Shared {
                 continue;
             };
             // All clients are in one thread, and none of them has waited since it looked.
-            self.left.fetch_sub(1, Ordering::Relaxed);
+            self.begun.fetch_add(1, Ordering::Relaxed);
             process = self.one(&client, process, &invocation).await;
             tokio::time::sleep(self.pause).await;
         }

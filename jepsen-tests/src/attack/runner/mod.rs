@@ -58,16 +58,17 @@ pub fn plan(options: &AttackOptions) -> Schedule {
 /// # Errors
 /// What the checkers find is in the account; an error says that there is no account.
 pub fn attack(options: &AttackOptions, workload: Box<dyn Workload>) -> Result<Run, AttackError> {
-    account(options, workload).map(|(run, _)| run)
+    account(options, workload, &Arc::default()).map(|(run, _)| run)
 }
 
-/// The same, with what clients saw.
+/// The same, with what clients saw. While it runs, `begun` counts the operations that they have begun.
 ///
 /// # Errors
 /// As those of [`attack`].
 pub fn account(
     options: &AttackOptions,
     mut workload: Box<dyn Workload>,
+    begun: &Arc<AtomicU64>,
 ) -> Result<(Run, History), AttackError> {
     options.check()?;
     let interrupt = Interrupt::listen();
@@ -82,7 +83,7 @@ pub fn account(
         .enable_all()
         .build()
         .map_err(|error| AttackError::Client(error.to_string()))?;
-    let attacked = runtime.block_on(run(options, &cluster, schedule, workload, takings));
+    let attacked = runtime.block_on(run(options, &cluster, schedule, workload, takings, begun));
     // Nothing that holds the cluster may outlive it.
     drop(runtime);
     let seen = attacked?;
@@ -177,6 +178,7 @@ async fn run(
     schedule: Schedule,
     mut workload: Box<dyn Workload>,
     takings: Vec<Taking>,
+    begun: &Arc<AtomicU64>,
 ) -> Result<Seen, AttackError> {
     let _ended = Ended(cluster.interrupt.clone());
     let name = workload.name().to_owned();
@@ -192,7 +194,8 @@ async fn run(
         workload: Mutex::new(workload),
         deadline: options.deadline,
         pause: options.pause,
-        left: AtomicU64::new(options.operations.unwrap_or(u64::MAX)),
+        begun: Arc::clone(begun),
+        begun_max: options.operations.unwrap_or(u64::MAX),
         waiting: Arc::default(),
     });
     let faults = Arc::new(Faults::new(Arc::clone(cluster), Arc::clone(&recording), schedule));
