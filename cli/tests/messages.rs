@@ -406,7 +406,7 @@ fn a_mailbox_is_deleted_when_it_is_empty_or_with_all_that_is_in_it_if_that_is_sa
     cluster.make(&["orders"]);
     cluster.assent(["mailbox", "delete", "orders"]).ends_with(0);
     cluster.assent(["mailbox", "show", "orders"]).ends_with(7);
-    cluster.assent(["mailbox", "delete", "orders"]).ends_with(7).explains_itself();
+    cluster.assent(["mailbox", "delete", "orders"]).ends_with(7).says("no such mailbox").explains_itself();
 
     // A record that was deleted by itself: its messages stay, and a consumer may still finish what it has.
     cluster.make(&["orders"]);

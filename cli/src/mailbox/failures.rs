@@ -5,6 +5,7 @@ use assent_client::{
     Outcome, QueryError, Receipt, RefusalKind,
     mail::{MailError, Mailbox, MailboxRefusal},
 };
+use std::fmt::Display;
 
 /// A call that went straight to the mailbox's node.
 pub(super) fn failed(error: &MailError, mailbox: &Mailbox, what: &str) -> Failure {
@@ -72,26 +73,26 @@ pub(super) fn ended(outcome: Outcome, mailbox: &Mailbox, what: &str) -> Result<R
     if let Outcome::Aborted(abort) = &outcome
         && let Some(refusal) = abort.refusal()
     {
-        let told = |status, remedy| {
-            Err(Failure::new(status, format!("could not {what}")).cause(abort).remedy(remedy))
+        let told = |status, cause: &dyn Display, remedy| {
+            Err(Failure::new(status, format!("could not {what}")).cause(cause).remedy(remedy))
         };
         if refusal.record == *mailbox.record() {
             match refusal.kind {
                 RefusalKind::MailboxAbsent | RefusalKind::Exists => {
-                    return told(Status::NotFound, absent(mailbox));
+                    return told(Status::NotFound, &"there is no such mailbox", absent(mailbox));
                 }
                 RefusalKind::Absent => {
                     let remedy = format!(
                         "look at it: assent mailbox show {mailbox}; change it: assent mailbox set {mailbox}"
                     );
-                    return told(Status::Aborted, remedy);
+                    return told(Status::Aborted, abort, remedy);
                 }
                 _ => {}
             }
         }
         if refusal.kind == RefusalKind::OutboxFull {
             let remedy = "try again later; see what waits: assent mailbox outbox";
-            return told(Status::NotExecuted, remedy.to_owned());
+            return told(Status::NotExecuted, abort, remedy.to_owned());
         }
     }
     settle::ended(outcome, what)

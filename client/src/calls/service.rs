@@ -262,11 +262,12 @@ pub struct ServiceFigures {
 
 impl fmt::Display for ServiceFigures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ServiceFigures { replied, faults, repeated, expired, orphaned, messages, .. } = self;
+        let ServiceFigures { replied, faults, repeated, expired, orphaned, passed_on, malformed, messages } =
+            self;
         write!(
             f,
             "{replied} replied, {faults} answered with errors, {repeated} repeats, {expired} expired, {orphaned} \
-             without a caller; messages: {messages}"
+             without a caller, {passed_on} passed on, {malformed} malformed; messages: {messages}"
         )
     }
 }
