@@ -20,5 +20,5 @@ mod schedule;
 pub use error::AttackError;
 pub use nemesis::{Drawn, Kind, Planned, Shape, UnknownKind};
 pub use options::{AttackOptions, NODES_MAX, Network, PROCESSES_MAX};
-pub use runner::{account, attack, plan};
+pub use runner::{account, account_counting, attack, plan};
 pub use schedule::Schedule;

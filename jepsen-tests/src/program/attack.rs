@@ -113,7 +113,8 @@ pub(crate) fn run(args: &AttackArgs, output: Output) -> Result<Status, Failure> 
             .remedy("name another folder with --out, or remove that one"));
     }
     let (run, history) =
-        watched(seed, args, output, |begun| attack::account(&options, workload, begun)).map_err(failure)?;
+        watched(seed, args, output, |begun| attack::account_counting(&options, workload, begun))
+            .map_err(failure)?;
     let judged = Judged::new(out, history.operations().len(), run.verdicts);
     output.print(&judged)?;
     Ok(judged.status())

@@ -25,7 +25,6 @@ use std::{
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -245,7 +244,7 @@ impl Campaign {
             binary: self.binary.clone(),
             ..self.settings.options(folder, planned.seed, planned.seconds)
         };
-        let (run, history) = runner::account(&options, workload, &Arc::default())?;
+        let (run, history) = runner::account(&options, workload)?;
         let figures = Figures::of(&history, &run.faults);
         Ok(judged(run, figures))
     }

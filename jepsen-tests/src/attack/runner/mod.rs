@@ -58,14 +58,22 @@ pub fn plan(options: &AttackOptions) -> Schedule {
 /// # Errors
 /// What the checkers find is in the account; an error says that there is no account.
 pub fn attack(options: &AttackOptions, workload: Box<dyn Workload>) -> Result<Run, AttackError> {
-    account(options, workload, &Arc::default()).map(|(run, _)| run)
+    account(options, workload).map(|(run, _)| run)
 }
 
-/// The same, with what clients saw. While it runs, `begun` counts the operations that they have begun.
+/// The same, with what clients saw.
 ///
 /// # Errors
 /// As those of [`attack`].
-pub fn account(
+pub fn account(options: &AttackOptions, workload: Box<dyn Workload>) -> Result<(Run, History), AttackError> {
+    account_counting(options, workload, &Arc::default())
+}
+
+/// The same; while it runs, `begun` counts the operations that clients have begun.
+///
+/// # Errors
+/// As those of [`attack`].
+pub fn account_counting(
     options: &AttackOptions,
     mut workload: Box<dyn Workload>,
     begun: &Arc<AtomicU64>,
