@@ -19,6 +19,12 @@ pub(super) fn failed(error: &MailError, mailbox: &Mailbox, what: &str) -> Failur
             Status::Unreachable,
             format!("see whether it has happened before it is done again: assent mailbox show {mailbox}"),
         ),
+        MailError::Gone => (
+            Status::Unreachable,
+            format!(
+                "see whether it is a dead letter: assent mailbox dead list {mailbox}; if not, it was acknowledged"
+            ),
+        ),
         MailError::Invalid(_) => (Status::Usage, "correct the command".to_owned()),
     };
     Failure::new(status, format!("could not {what}")).cause(error).remedy(remedy)

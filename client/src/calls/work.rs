@@ -281,7 +281,9 @@ impl Job<'_> {
         match self.worker.client().acknowledge(self.delivery()).await {
             Ok(()) => Ended::Processed,
             Err(MailError::Refused(_)) => Ended::Lost,
-            Err(MailError::NotSent(_) | MailError::Unknown(_) | MailError::Invalid(_)) => Ended::Unsettled,
+            Err(MailError::NotSent(_) | MailError::Unknown(_) | MailError::Gone | MailError::Invalid(_)) => {
+                Ended::Unsettled
+            }
         }
     }
 

@@ -156,14 +156,14 @@ impl Client {
     }
 
     /// Finishes a message after the work: at least once. If the process dies between the work and this, the message comes
-    /// again. Durable when this returns. May be repeated after [`MailError::Unknown`]: `MessageAbsent` then means that it
-    /// was done before.
+    /// again. Durable when this returns. [`MailError::Unknown`] and [`MailError::Gone`]: it may have been done; if not, the message
+    /// comes again or is a dead letter. Whoever repeats it by itself and is told `MessageAbsent` knows no more.
     pub async fn acknowledge(&self, delivery: &Delivery) -> Result<(), MailError> {
         self.finish(delivery, &Finish::Acknowledge).await
     }
 
     /// Finishes several messages of one mailbox after the work, in one request: at least once. Says for each whether it was
-    /// finished. Durable when this returns.
+    /// finished. Durable when this returns. [`MailError::Gone`]: of one of them at least that is not known.
     pub async fn acknowledge_all(
         &self,
         deliveries: &[Delivery],

@@ -15,6 +15,13 @@ pub enum MailError {
     /// It was sent, and no answer came: it may have happened or not.
     #[error("it may have happened or not: {0}")]
     Unknown(QueryError),
+    /// A try of an acknowledgement was left without an answer, and at the next one the message was not there: that try may have
+    /// acknowledged it, or somebody else has, or it has become a dead letter.
+    #[error(
+        "it may have happened or not: the answer was lost, and now there is no such message; it was acknowledged, or has \
+         become a dead letter"
+    )]
+    Gone,
     /// It is wrong in itself, and was not sent.
     #[error("{0}")]
     Invalid(String),
@@ -25,7 +32,7 @@ impl MailError {
     pub fn is_definite(&self) -> bool {
         match self {
             MailError::Refused(_) | MailError::NotSent(_) | MailError::Invalid(_) => true,
-            MailError::Unknown(_) => false,
+            MailError::Unknown(_) | MailError::Gone => false,
         }
     }
 
@@ -45,6 +52,7 @@ impl MailError {
             },
             MailError::NotSent(_) => "unreachable",
             MailError::Unknown(_) => "unanswered",
+            MailError::Gone => "gone",
             MailError::Invalid(_) => "invalid",
         }
     }

@@ -217,6 +217,10 @@ async fn finish(
     loop {
         let error = match line.exchange(node, until, until, &message).await {
             Ok(Message::Finished { results: Ok(results), .. }) if results.len() == deliveries.len() => {
+                let gone = results.contains(&Err(MailboxRefusal::MessageAbsent));
+                if lost && gone && *how == Finish::Acknowledge {
+                    return Err(MailError::Gone);
+                }
                 let result = |result: Result<(), MailboxRefusal>| match result {
                     Err(refusal) if lost && done_before(how, refusal) => Ok(()),
                     result => result,
@@ -243,15 +247,16 @@ async fn finish(
 /// Whether this refusal of a repeat means that an earlier try, whose answer was lost, has done it.
 fn done_before(how: &Finish, refusal: MailboxRefusal) -> bool {
     match how {
-        Finish::Acknowledge => refusal == MailboxRefusal::MessageAbsent,
-        // Given back, and perhaps finished by another consumer since.
+        // Given back, and perhaps finished by another consumer since; or the lease has ended otherwise, which comes to the same.
         Finish::Release { .. } => {
             matches!(
                 refusal,
                 MailboxRefusal::LeaseLost | MailboxRefusal::MessageAbsent | MailboxRefusal::ForeignLease
             )
         }
-        Finish::Extend(_) => false,
+        // Whoever acknowledges may go on to what must happen once. That the message is not there does not say that this was
+        // its acknowledgement: it may be another consumer's, or the message a dead letter.
+        Finish::Acknowledge | Finish::Extend(_) => false,
     }
 }
 

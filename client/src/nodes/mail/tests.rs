@@ -20,14 +20,33 @@ fn receiving(lease: Option<Duration>, wait_ms: u64) -> Receiving {
 const LEASE: Option<Duration> = Some(Duration::from_secs(30));
 
 #[tokio::test]
-async fn an_acknowledgement_whose_answer_is_lost_is_repeated_and_absent_then_means_done() {
+async fn an_acknowledgement_whose_answer_is_lost_is_repeated_and_absent_then_says_nothing() {
     let (nodes, stage) = play(|number, _| match number {
         0 => Deed::Lose,
         _ => finished(Err(MailboxRefusal::MessageAbsent)),
     });
+    let error = nodes.finish(&orders(), &[place()], &Finish::Acknowledge).await.expect_err("who knows");
+    assert_eq!(error, MailError::Gone);
+    assert!(!error.is_definite());
+    assert_eq!(stage.sent().len(), 2);
+}
+
+#[tokio::test]
+async fn an_acknowledgement_whose_answer_is_lost_is_repeated_and_done_then_is_definite() {
+    let (nodes, stage) = play(|number, _| if number == 0 { Deed::Lose } else { finished(Ok(())) });
     let done = nodes.finish(&orders(), &[place()], &Finish::Acknowledge).await;
     assert_eq!(done, Ok(vec![Ok(())]));
     assert_eq!(stage.sent().len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_given_back_is_so_whoever_has_it_now() {
+    let (nodes, _) = play(|number, _| match number {
+        0 => Deed::Lose,
+        _ => finished(Err(MailboxRefusal::MessageAbsent)),
+    });
+    let how = Finish::Release { delay_ms: None, cause: None };
+    assert_eq!(nodes.finish(&orders(), &[place()], &how).await, Ok(vec![Ok(())]));
 }
 
 #[tokio::test]
