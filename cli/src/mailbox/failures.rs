@@ -22,7 +22,7 @@ pub(super) fn failed(error: &MailError, mailbox: &Mailbox, what: &str) -> Failur
         MailError::Gone => (
             Status::Unreachable,
             format!(
-                "see whether it is a dead letter: assent mailbox dead list {mailbox}; if not, it was acknowledged"
+                "see whether it is still there, or a dead letter: assent mailbox messages {mailbox}; assent mailbox dead list {mailbox}"
             ),
         ),
         MailError::Invalid(_) => (Status::Usage, "correct the command".to_owned()),

@@ -221,6 +221,8 @@ catalogue! {
     /// The first one commits too.
     ClientRetriesUnderNewId "client-retries-under-new-id" R12 Client
         "a client asks again under a new id when it has no answer";
+    /// It is refused, or half of it is taken for the other.
+    ClientReusesId "client-reuses-id" R12 Client "a client gives a new request the id of the one before";
     /// It never ran.
     AnswerByContent "answer-by-content" R12 Machine
         "a coordinator answers a request with the outcome of an equal one that has another id";

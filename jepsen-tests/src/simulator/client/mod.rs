@@ -16,7 +16,7 @@ use crate::{
 use assent_protocol::{
     canary::{Canary, broken},
     directory::Directory,
-    ids::{ClientName, Sequence, Stamp},
+    ids::{ClientName, Sequence, Stamp, Subject},
     message::{Message, SESSION_WINDOW_MAX},
     outcome::Answer,
 };
@@ -41,6 +41,8 @@ pub(super) struct Desk<'a> {
     pub(super) healed: bool,
     /// Told of each request that is begun, for the properties.
     pub(super) begun: &'a mut dyn FnMut(Asked<'_>),
+    /// Told of each that its client takes for never executed.
+    pub(super) disowned: &'a mut dyn FnMut(&Subject),
 }
 
 /// One thing to send, through which coordinator (by place).
@@ -273,6 +275,9 @@ impl Client {
                 request.twin = true;
                 other.subject.txn.sequence
             }
+            _ if broken(Canary::ClientReusesId) && session.upcoming() > Sequence(1) => {
+                Sequence(session.upcoming().0 - 1)
+            }
             _ => session.next_sequence(),
         };
         let leaves = desk.options.leave_per_mille;
@@ -388,6 +393,9 @@ impl Client {
     /// The operation has ended for its process. The request may stay, to be asked again.
     fn conclude(&mut self, place: usize, conclusion: Conclusion, desk: &mut Desk<'_>) {
         let request = &mut self.requests[place];
+        if matches!(conclusion, Conclusion::NotExecuted) && request.writes {
+            (desk.disowned)(&request.subject);
+        }
         let Some(process) = request.process.take() else {
             request.let_go = true;
             return;

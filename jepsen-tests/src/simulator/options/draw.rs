@@ -34,6 +34,11 @@ impl Options {
         if self.patient == 0 && random.chance(150) {
             self.leave_per_mille = *random.pick(&[30, 200, 1_000]);
         }
+        // They end under the feet of clients that still ask.
+        if self.patient == 0 && random.chance(80) {
+            self.session_idle_ms = *random.pick(&[1_000, 2_000, 4_000]);
+            self.keep_ms = 2 * self.session_idle_ms;
+        }
     }
 
     /// Of a sequence of its own, as [`Options::draw_sessions`].

@@ -1,16 +1,20 @@
 //! What a client hears: an answer never changes, a good request is never called malformed, what is outstanding in a live
-//! session never expired, and an id never called reused that its client used once.
+//! session never expired, and an id never called reused that its client used once; and what it therefore takes for never
+//! executed is never committed.
 
 use super::{Asked, Facts, Property};
+use crate::simulator::disk::Durable;
 use assent_protocol::{
-    ids::{Digest, Subject, TxnId},
+    ids::{Digest, NodeId, Subject, TxnId},
     outcome::{AbortReason, Answer},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Default)]
 pub(super) struct Answers {
     first: BTreeMap<TxnId, Vec<(Digest, Known)>>,
+    /// Taken for never executed.
+    disowned: BTreeSet<Subject>,
 }
 
 struct Known {
@@ -29,6 +33,23 @@ impl Property for Answers {
         contents.push((asked.subject.digest, known));
         if contents.len() > 1 && !asked.twin {
             return Err(format!("a client uses {} for two requests", asked.subject.txn));
+        }
+        Ok(())
+    }
+
+    fn on_disowned(&mut self, facts: &Facts, subject: &Subject) -> Result<(), String> {
+        let decided = facts.of(&subject.txn).values().filter_map(|held| held.decided);
+        if decided.into_iter().any(|decided| decided == (subject.digest, true)) {
+            return Err(format!("{} is committed, and its client takes it for never executed", subject.txn));
+        }
+        self.disowned.insert(subject.clone());
+        Ok(())
+    }
+
+    fn on_durable(&mut self, _: &Facts, _: NodeId, durable: &Durable) -> Result<(), String> {
+        let Durable::Decided { txn, digest, committed: true, .. } = durable else { return Ok(()) };
+        if self.disowned.contains(&Subject { txn: txn.clone(), digest: *digest }) {
+            return Err(format!("{txn} is committed, and its client took it for never executed"));
         }
         Ok(())
     }

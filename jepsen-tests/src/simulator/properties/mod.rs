@@ -44,6 +44,11 @@ pub(crate) trait Property: Send {
         Ok(())
     }
 
+    /// A client takes a request for never executed.
+    fn on_disowned(&mut self, _facts: &Facts, _subject: &Subject) -> Result<(), String> {
+        Ok(())
+    }
+
     /// A client asks.
     fn on_asked(&mut self, _facts: &Facts, _client: &ClientName, _message: &Message) -> Result<(), String> {
         Ok(())
@@ -120,6 +125,10 @@ impl Properties {
 
     pub(crate) fn begun(&mut self, asked: &Asked<'_>) -> Result<(), Violation> {
         self.each(|property, _| property.on_begun(asked))
+    }
+
+    pub(crate) fn disowned(&mut self, subject: &Subject) -> Result<(), Violation> {
+        self.each(|property, facts| property.on_disowned(facts, subject))
     }
 
     pub(crate) fn asked(&mut self, client: &ClientName, message: &Message) -> Result<(), Violation> {

@@ -33,7 +33,7 @@ use faults::Planned;
 use nodes::Node;
 use phases::Phase;
 use post::Connection;
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{cell::RefCell, collections::BTreeMap, fmt::Write as _};
 
 /// Writes a line of the trace, if there is one; the words are only made then.
 macro_rules! trace {
@@ -289,8 +289,13 @@ impl<'w> World<'w> {
         act: impl FnOnce(&mut Client, &mut Desk<'_>) -> T,
     ) -> Result<T, Violation> {
         let lines = self.recorder.len();
-        let properties = &mut self.properties;
-        let mut begun = Ok(());
+        let properties = RefCell::new(&mut self.properties);
+        let wrong = RefCell::new(Ok(()));
+        let judge = |check: &mut dyn FnMut(&mut Properties) -> Result<(), Violation>| {
+            if wrong.borrow().is_ok() {
+                *wrong.borrow_mut() = check(&mut properties.borrow_mut());
+            }
+        };
         let clock = &self.nodes[client % self.nodes.len()].clock;
         let mut desk = Desk {
             now_us: self.now_us,
@@ -304,16 +309,13 @@ impl<'w> World<'w> {
             routes: &self.routes,
             next_process: &mut self.next_process,
             healed: self.phase >= Phase::Healed,
-            begun: &mut |asked| {
-                if begun.is_ok() {
-                    begun = properties.begun(&asked);
-                }
-            },
+            begun: &mut |asked| judge(&mut |properties| properties.begun(&asked)),
+            disowned: &mut |subject| judge(&mut |properties| properties.disowned(subject)),
         };
         let result = act(&mut self.clients[client], &mut desk);
         for line in self.recorder.from(lines) {
             trace!(self, "history {}", Line(line));
         }
-        begun.map(|()| result)
+        wrong.into_inner().map(|()| result)
     }
 }
