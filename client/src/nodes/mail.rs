@@ -217,8 +217,10 @@ async fn finish(
     loop {
         let error = match line.exchange(node, until, until, &message).await {
             Ok(Message::Finished { results: Ok(results), .. }) if results.len() == deliveries.len() => {
-                let gone = results.contains(&Err(MailboxRefusal::MessageAbsent));
-                if lost && gone && *how == Finish::Acknowledge {
+                // Whoever acknowledges may go on to what must happen once. That a message is not there does not say that the
+                // try whose answer was lost has acknowledged it: another consumer may have, or it is a dead letter.
+                let absent = Err(MailboxRefusal::MessageAbsent);
+                if lost && *how == Finish::Acknowledge && results.contains(&absent) {
                     return Err(MailError::Gone);
                 }
                 let result = |result: Result<(), MailboxRefusal>| match result {
@@ -254,8 +256,6 @@ fn done_before(how: &Finish, refusal: MailboxRefusal) -> bool {
                 MailboxRefusal::LeaseLost | MailboxRefusal::MessageAbsent | MailboxRefusal::ForeignLease
             )
         }
-        // Whoever acknowledges may go on to what must happen once. That the message is not there does not say that this was
-        // its acknowledgement: it may be another consumer's, or the message a dead letter.
         Finish::Acknowledge | Finish::Extend(_) => false,
     }
 }

@@ -33,7 +33,7 @@ pub struct Request {
     pub sequence: u64,
     /// How old the client says that it is: the smaller, the older.
     pub stamp: u64,
-    /// Below which sequence the client has every answer. The request waits until it has them.
+    /// Below which sequence the client has every answer to what writes. The request waits until it has them.
     pub watermark: u64,
     /// What it appends to the list on each participant. Another value is another digest.
     pub value: i64,
