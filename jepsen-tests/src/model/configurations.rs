@@ -64,6 +64,7 @@ pub fn small() -> Vec<ModelConfig> {
 /// Transactions that write nothing, beside one that does.
 fn reads() -> Vec<ModelConfig> {
     let alone = vec![Request::first(1, 1), Request { participants: 1, ..reader() }];
+    let after = Request { participants: 1, watermark: 2, after: &[0], ..reader() };
     vec![
         ModelConfig {
             wakes_max: Some(1),
@@ -75,6 +76,7 @@ fn reads() -> Vec<ModelConfig> {
             faults_max: 1,
             ..ModelConfig::new("reads: of one participant, syncs apart, it crashes", 1, 1, alone)
         },
+        reading("reads: of one participant, after the answer to a transaction of two", after),
     ]
 }
 
